@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* disk: a virtual disk that is open: a map, and maybe an overlay of what was written over it.
+ *
+ * One struct disk per disk number, shared by everybody who has it open; all calls are thread-safe
+ * unless said otherwise. A fixed (sealed) disk simply has an empty overlay.
+ *
+ * Writing goes to the overlay and is acknowledged. Chunks that have been written full are
+ * compressed in the background ("absorbed") into a pack; when that pack is full, or when disk_fold() is
+ * called, the pack is sealed, a new map is made, and the owner's commit hook puts it all
+ * into the catalog in one transaction; then the overlay's copies are dropped. A crash before
+ * the commit costs only the work: the overlay still has the bytes.
+ *
+ *      write ──► overlay ──(chunk full, or fold)──► pack ──seal──► commit hook ──► map; overlay dropped
+ *
+ * A chunk written to again between absorb and commit keeps its overlay copy (which wins over the map).
+ *
+ * Copying ranges from another disk (disk_copy) does not move bytes: ranges are noted in
+ * NUMBER.splice in the overlay folder (so that they outlive the process) and are made part of
+ * the map at the next fold, read, or any other operation that needs them.
+ */
+#ifndef IMAGEFS_STORE_DISK_H
+#define IMAGEFS_STORE_DISK_H
+
+#include "store/map.h"
+
+struct disk;
+
+/* What a commit must do, in one transaction, durable when the hook returns 0:
+ *   insert `items` (new objects in pack `pack`, `pack_bytes` long) - those already known are skipped and are dead
+ *   bytes in the pack; for each node of `nodes` that was NOT known before, add a reference to each
+ *   of its kids that is not hash_none (a kid that does not exist: the hook returns ERR_STALE, nothing is changed);
+ *   add a reference to `root`, set it as the disk's map (with `size`), drop the reference to `old`.
+ * `items` is sorted by hash. Children come before parents in `nodes`. */
+struct fold {
+	uint64_t number; /* of the disk */
+	uint32_t domain;
+	const struct pack_item *items;
+	size_t n_items;
+	uint32_t pack; /* its number; no pack was written when n_items is 0 */
+	uint64_t pack_bytes;
+	const struct map_nodes *nodes;
+	struct map_root old, root;
+	uint64_t size;
+	bool final;    /* this fold left the overlay empty: map and size are the whole truth */
+	void *caller;  /* what disk_fold() was given; NULL in folds that happen by themselves */
+};
+
+struct disk_hooks {
+	int (*commit)(void *ctx, const struct fold *, struct error *err);
+
+	/* Before the first range of `from` is noted in `number`: hold a reference to that map for this disk, durably,
+	 * until the next commit with `final`. */
+	int (*hold)(void *ctx, uint64_t number, uint32_t domain, const struct map_root *from, struct error *err);
+	void *ctx;
+};
+
+struct disk_conf {
+	struct store *store;
+	struct disk_hooks hooks;
+	const char *overlay_dir; /* copied */
+	uint64_t number;
+	uint32_t domain;
+	struct map_root root;
+	uint64_t size;
+};
+
+/* Opens the map and whatever overlay and splices a crash or an earlier close left. Size is that of the
+ * conf, or larger when the overlay's size record (in .bits) says so. */
+int disk_open(struct disk **ret, const struct disk_conf *, struct error *err) MUST_USE;
+void disk_close(struct disk *); /* waits for jobs; keeps the overlay; last user only */
+
+uint64_t disk_number(const struct disk *);
+uint64_t disk_size(struct disk *);
+uint32_t disk_domain(const struct disk *);
+struct map_root disk_root(struct disk *); /* of the map alone; complete only if !disk_dirty() */
+bool disk_dirty(struct disk *);           /* overlay or splices hold something */
+uint64_t disk_overlay_bytes(struct disk *);
+
+/* Returns the bytes read (less only at the end of the disk), or an error. Sequential reads are noticed through
+ * `ahead`, kept per open file by the caller (zero it first; may be NULL): prefetch follows it. */
+struct disk_ahead {
+	_Atomic uint64_t next, upto;
+};
+ssize_t disk_read(struct disk *, void *buf, size_t len, uint64_t offset, struct disk_ahead *ahead, struct error *err) MUST_USE;
+
+/* Any offset and length; the disk grows as needed (limits are the caller's business). */
+int disk_write(struct disk *, const void *buf, size_t len, uint64_t offset, struct error *err) MUST_USE;
+int disk_zero(struct disk *, uint64_t offset, uint64_t len, struct error *err) MUST_USE; /* within the size */
+int disk_truncate(struct disk *, uint64_t size, struct error *err) MUST_USE;
+
+/* SEEK_DATA / SEEK_HOLE: *ret is the offset, -ENXIO as lseek(2). Chunk-exact in the map, block-exact in the overlay. */
+int disk_seek(struct disk *, uint64_t offset, bool data, uint64_t *ret, struct error *err) MUST_USE;
+
+/* Copy [from_off, +len) of map `from` (of a disk of `from_size`, same store and domain) to `to_off`. Ranges where both offsets
+ * are congruent mod CHUNK_SIZE are noted, the edges and everything else are copied as bytes. */
+int disk_copy(struct disk *to, uint64_t to_off, const struct map_root *from, uint64_t from_size, uint64_t from_off,
+	      uint64_t len, struct error *err) MUST_USE;
+
+/* Power-cut durability of everything acknowledged so far. */
+int disk_sync(struct disk *, struct error *err) MUST_USE;
+
+/* Absorb everything and commit: afterwards disk_root() and disk_size() are the whole truth, unless somebody wrote meanwhile (then
+ * disk_dirty()). `caller` reaches the final commit hook, which is always called once with final = true, even if nothing was dirty and
+ * root == old (so that the owner can change state in the same transaction). ERR_STALE from the hook is retried inside. */
+int disk_fold(struct disk *, void *caller, struct error *err) MUST_USE;
+
+/* Remove overlay files of a disk that is no more (not open). */
+int disk_forget(const char *overlay_dir, uint64_t number, struct error *err) MUST_USE;
+
+/* Progress of folding: chunks absorbed and chunks to absorb, since the overlay was last empty. */
+void disk_progress(struct disk *, uint64_t *ret_done, uint64_t *ret_todo);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store: the objects of one pool: find, read, verify, and make new ones.
+ *
+ * Nothing here changes the catalog. New objects are gathered in a pack_writer (pack.h); once it is
+ * sealed, whoever owns the catalog inserts its items and the references to them in one transaction.
+ */
+#ifndef IMAGEFS_STORE_STORE_H
+#define IMAGEFS_STORE_STORE_H
+
+#include "base/workers.h"
+#include "store/cache.h"
+#include "store/index.h"
+#include "store/pack.h"
+
+struct store_options {
+	size_t chunk_cache; /* bytes of decoded chunks to keep (default 64 MiB when 0) */
+	size_t node_cache;  /* bytes of decoded nodes (default 16 MiB when 0) */
+	int level;          /* zstd level (default 3 when 0) */
+	unsigned threads;   /* that compress and prefetch (default: processors, 2-8, when 0) */
+	uint32_t next_pack; /* first pack number that was never used, as far as the catalog knows */
+};
+
+struct store {
+	struct backend *backend; /* owned */
+	struct index index;
+	struct cache *chunks, *nodes;
+	struct workers *workers;   /* jobs of compression */
+	struct workers *prefetch;  /* jobs of reading ahead */
+	_Atomic uint32_t next_pack;
+	int level;
+};
+
+/* Takes over the backend, also on failure. Looks through the backend's names so that no pack
+ * number is used twice. */
+int store_open(struct store **ret, struct backend *, struct index, const struct store_options *,
+	       struct error *err) MUST_USE;
+void store_close(struct store *); /* every user must be done */
+
+/* One chunk or node, pinned in the cache. hash_none is not allowed here: callers know their holes.
+ * ERR_DAMAGED when it cannot be verified; -ENOENT becomes ERR_DAMAGED too (something refers to it).
+ * A pack that was compacted away under the reader is looked up again by itself. */
+int store_get(struct store *, uint32_t domain, enum object_kind, const struct hash *, struct cache_ref *ret,
+	      struct error *err) MUST_USE;
+void store_put(struct store *, enum object_kind, struct cache_ref *);
+
+/* One chunk decoded straight into buf (CHUNK_SIZE bytes) without filling the cache; takes it from the
+ * cache when it is there. For large sequential reads. */
+int store_read_chunk(struct store *, uint32_t domain, const struct hash *, void *buf, struct error *err) MUST_USE;
+
+/* Have it in the cache soon, by another thread; returns at once, promises nothing. */
+void store_prefetch(struct store *, uint32_t domain, const struct hash *);
+
+/* Is it there already (for deduplication)? */
+bool store_has(struct store *, uint32_t domain, const struct hash *);
+
+/* Put one object into the writer unless index or writer has it. Compresses in the calling thread.
+ * `data` has object_size(kind) bytes and is not all zero; *hash is its hash. ERR_FULL: see pack.h. */
+int store_make(struct store *, struct pack_writer *, uint32_t domain, enum object_kind, const struct hash *,
+	       const void *data, struct error *err) MUST_USE;
+
+#endif
