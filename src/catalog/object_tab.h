@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* object_tab: where every object lies and how often it is referred to; and the packs.
+ *
+ * Objects are keyed by (domain, first 16 bytes of the hash): enough for nobody to find a second
+ * object for a name, at half the room. References are counted: a node counts one for each of its kids (once per occurrence in the
+ * node that is not hash_none), a disk row one for its root, a hold one for its map. An object with no
+ * reference is *loose*: it is in the loose list, from which garbage collection takes it.
+ * A pack row counts the bytes and objects in it that are still in the index ("live").
+ */
+#ifndef IMAGEFS_CATALOG_OBJECT_TAB_H
+#define IMAGEFS_CATALOG_OBJECT_TAB_H
+
+#include "catalog/catalog.h"
+#include "store/chunk.h"
+#include "store/index.h"
+
+struct object_row {
+	struct place place;
+	uint32_t refs;
+};
+
+int object_get(struct cat_txn *, uint32_t domain, const struct hash *, struct object_row *ret) MUST_USE; /* -ENOENT */
+
+/* 1: inserted with no references (so it is loose) and counted live in its pack; 0: it was known, nothing changed. */
+int object_insert(struct cat_txn *, uint32_t domain, const struct hash *, const struct place *) MUST_USE;
+int object_ref(struct cat_txn *, uint32_t domain, const struct hash *) MUST_USE;   /* ERR_STALE when it is not there */
+int object_unref(struct cat_txn *, uint32_t domain, const struct hash *) MUST_USE; /* at 0: loose. ERR_DAMAGED if it had none */
+
+/* The same for many at once: sorted by key inside, each leaf page touched once. `hashes` may repeat and
+ * contain hash_none (skipped); the array is reordered. ERR_STALE: some is missing (the transaction must be given up). */
+int object_ref_many(struct cat_txn *, uint32_t domain, struct hash *hashes, size_t count) MUST_USE;
+int object_unref_many(struct cat_txn *, uint32_t domain, struct hash *hashes, size_t count) MUST_USE;
+
+/* Loose objects, up to `max`, in key order after *cursor (32 bytes, zero to begin; updated). Answers how many. Only the 16 bytes of the
+ * hash that the key holds are given (rest zero): enough for every function here. */
+#define OBJECT_KEY_SIZE 20
+struct loose {
+	uint32_t domain;
+	struct hash hash; /* 16 bytes of it */
+	struct object_row row;
+};
+int object_loose(struct cat_txn *, uint8_t cursor[32], struct loose *ret, unsigned max) MUST_USE;
+
+/* Forget a loose object: out of the index, its pack's live numbers fall. -EBUSY when it has references again. */
+int object_remove(struct cat_txn *, uint32_t domain, const struct hash *) MUST_USE;
+
+/* It lies elsewhere now (compaction). -ENOENT, or -ESTALE when it does not lie at `from` (somebody moved it). */
+int object_move(struct cat_txn *, uint32_t domain, const struct hash *, const struct place *from, const struct place *to) MUST_USE;
+
+/* All objects in key order after *cursor, up to max (for check). */
+int object_each(struct cat_txn *, uint8_t cursor[32], struct loose *ret, unsigned max) MUST_USE;
+
+struct pack_row {
+	uint32_t no;
+	uint32_t pool, domain;
+	uint64_t bytes;       /* of the whole backend object */
+	uint64_t live_bytes;  /* frames in the index */
+	uint32_t live_count;
+};
+int pack_row_get(struct cat_txn *, uint32_t no, struct pack_row *ret) MUST_USE;
+int pack_row_put(struct cat_txn *, const struct pack_row *) MUST_USE; /* also raises COUNTER_PACK */
+int pack_row_remove(struct cat_txn *, uint32_t no) MUST_USE;
+int pack_row_each(struct cat_txn *, uint32_t after, int (*each)(void *ctx, const struct pack_row *), void *ctx) MUST_USE;
+
+/* Sum of all pack rows' bytes and live bytes, kept up to date (for df and .status). */
+int pack_totals(struct cat_txn *, uint64_t *ret_bytes, uint64_t *ret_live, uint64_t *ret_packs, uint64_t *ret_objects) MUST_USE;
+
+/* store/index.h over this table (a short read transaction per look-up, kept per thread if that is faster: lookups are hot). */
+struct index object_index(struct catalog *);
+
+#endif
