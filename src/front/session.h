@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* session: the requests of all attached mounts, carried out by a few worker threads.
+ *
+ * Each connection is one /dev/fuse descriptor and one libfuse session (custom I/O, no mounting, no
+ * splice). Workers read a request into their own pre-faulted, locked buffer, note it in the hold, give it
+ * to libfuse, which calls the handlers of `ops`, and clear the note once it is answered. Idle workers spin
+ * briefly before they sleep. The number of workers follows the load: a request that finds all others busy
+ * makes one more, up to the limit.
+ *
+ * A connection may be new (its INIT comes from the kernel, is shown to the keeper and then answered), or taken
+ * over from a daemon that died: then libfuse is fed the INIT of old, and the kernel is asked to send
+ * again what was not answered (FUSE_NOTIFY_RESEND) before any worker reads from it.
+ */
+#ifndef IMAGEFS_FRONT_SESSION_H
+#define IMAGEFS_FRONT_SESSION_H
+
+#include "keeper/hold.h"
+
+struct fuse_lowlevel_ops;
+struct fuse_session;
+struct sessions;
+
+#define INIT_MAX 128 /* bytes of a FUSE_INIT request, header and body */
+
+/* One attached mount. Fixed while it lives. */
+struct conn {
+	uint32_t no;       /* from the catalog's COUNTER_CONN */
+	uint32_t peer_uid; /* proved at the socket */
+	uint32_t account;  /* whose view this is */
+	bool allow_other;
+	int fd;
+	char dir[4096];    /* where it is mounted, as the client said it: for messages and for unmounting */
+	struct fuse_session *fuse;
+	void *owner;       /* front's own data, set through sessions_conf.opened */
+};
+
+/* The request that the calling thread is carrying out. */
+struct request {
+	struct conn *conn;
+	uint64_t unique; /* without bit 63 */
+	bool resent;     /* the kernel sends it again: it may have been carried out already */
+};
+const struct request *session_request(void);
+
+struct sessions_conf {
+	const struct fuse_lowlevel_ops *ops;
+	struct hold *hold;
+	void *ctx; /* handed to the callbacks */
+	/* libfuse's userdata for a connection's handlers is its struct conn. */
+	int (*opened)(void *ctx, struct conn *);  /* before its first request; non-zero: refused */
+	void (*closed)(void *ctx, struct conn *); /* unmounted: after its last request; handles are already removed from the hold */
+	/* A new connection's INIT, before it is answered: the keeper has to know it. */
+	void (*inited)(void *ctx, struct conn *, const void *init, unsigned len);
+	unsigned min_workers, max_workers; /* 2, 32 when 0 */
+	unsigned max_background;           /* 64 when 0 */
+};
+
+int sessions_new(struct sessions **ret, const struct sessions_conf *, struct error *err) MUST_USE;
+
+/* Serve a mount; the descriptor is the sessions' from here on, also on failure. init NULL: new. */
+int sessions_add(struct sessions *, int fd, const struct conn *describe, const void *init, unsigned init_len,
+		 struct error *err) MUST_USE;
+
+/* Workers begin only now; so that every taken-over connection asks for RESEND before anything is read. */
+void sessions_start(struct sessions *);
+
+unsigned sessions_count(struct sessions *);
+int sessions_each(struct sessions *, int (*each)(void *ctx, const struct conn *), void *ctx);
+
+/* Calls that wait (folding an import, say) do so between these, so that a worker is made to stand in. */
+void session_blocking_begin(void);
+void session_blocking_end(void);
+
+/* End all: no more requests are read; those under way are answered; workers are joined. Descriptors are closed, so
+ * anything still mounted gets ENOTCONN (unmount first for a clean end). */
+void sessions_free(struct sessions *);
+
+/* ---- telling kernels that something changed. Queued, sent by a thread of its own to every connection (except `but`, may be NULL),
+ * never from inside a handler. */
+void notify_entry(struct sessions *, const struct conn *but, uint64_t parent, const char *name);     /* forget this name */
+void notify_inode(struct sessions *, const struct conn *but, uint64_t node, int64_t offset, int64_t len); /* as fuse_lowlevel_notify_inval_inode; offset -1: attributes only */
+/* To one connection only, at once, in the calling thread: attributes of one node (the exception that is safe inside OPEN). */
+void notify_attr_now(struct conn *, uint64_t node);
+/* Until everything queued so far was sent (for tests and for shutdown). */
+void notify_flush(struct sessions *);
+
+#endif
