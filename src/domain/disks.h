@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* disks: the disks that are open now: one struct disk for each number, shared and counted. */
+#ifndef IMAGEFS_DOMAIN_DISKS_H
+#define IMAGEFS_DOMAIN_DISKS_H
+
+#include "domain/service.h"
+
+struct disks;
+struct disks *disks_new(struct service *);
+void disks_free(struct disks *); /* closes all */
+
+/* The disk of this number, opened if it must be. Its map is pinned against gc while it is open. Put it back with disks_put();
+ * it stays open a while afterwards (at most 64 idle ones). */
+int disks_get(struct disks *, uint64_t number, struct disk **ret, struct error *err) MUST_USE;
+void disks_put(struct disks *, struct disk **);
+
+/* It is gone from the catalog: closed when its last user is done, overlay files removed. */
+void disks_drop(struct disks *, uint64_t number);
+unsigned disks_open_count(struct disks *);
+
+/* What the final fold of a disk should change besides the map: carried through disk_fold()'s `caller` to the commit. Runs inside the transaction,
+ * after the disk row was changed (*row is what will be written; may be changed further). */
+struct disks_final {
+	int (*fn)(struct cat_txn *, struct disks_final *, struct disk_row *row, struct error *err);
+	void *arg;
+};
+int disks_fold(struct disks *, struct disk *, struct disks_final *, struct error *err) MUST_USE;
+
+/* Change the size of a disk that has no overlay, in a transaction of its own (for callers that know). */
+
+#endif

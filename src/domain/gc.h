@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gc: gives back what nothing refers to: loose objects, dead packs, half-dead packs (compaction), disks and rows whose time in the trash
+ * is over, uploads that nobody finished. In small steps, by a thread of its own.
+ *
+ * Order (the reverse of making): references go in a catalog transaction; only after its commit the bytes go. A map that is open
+ * (pinned) is kept though loose; what it names is safe as long as its root is.
+ */
+#ifndef IMAGEFS_DOMAIN_GC_H
+#define IMAGEFS_DOMAIN_GC_H
+
+#include "domain/service.h"
+
+struct gc;
+
+/* Begin with the thread not running (gc_start starts it); gc_stop waits for the step under way. */
+struct gc *gc_new(struct service *);
+void gc_start(struct gc *);
+void gc_free(struct gc *);
+
+/* Roots that somebody reads: counted. Until unpinned, gc keeps them even when nothing in the catalog refers to them. */
+void gc_pin(struct gc *, uint32_t domain, const struct map_root *);
+void gc_unpin(struct gc *, uint32_t domain, const struct map_root *);
+
+void gc_wake(struct gc *); /* there is something to do now: something was deleted */
+
+struct gc_report {
+	uint64_t objects, bytes, packs_removed, packs_compacted, images_purged;
+};
+/* Everything that can be done now (also by the thread, in steps). Returns when nothing is left to do. `say` (may be NULL) is told of progress. */
+int gc_run(struct gc *, void (*say)(void *ctx, const char *line), void *ctx, struct gc_report *ret, struct error *err) MUST_USE;
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* probe: looking into a disk: is it one, is it whole, which system is on it. Bytes are hostile: everything is
+ * bounded, nothing is trusted, no path is opened; it reads through a source. */
+#ifndef IMAGEFS_DOMAIN_PROBE_H
+#define IMAGEFS_DOMAIN_PROBE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct source {
+	/* exactly len bytes at offset (never beyond size), or an error */
+	int (*read)(void *ctx, void *buf, uint32_t len, uint64_t offset, struct error *err);
+	void *ctx;
+	uint64_t size;
+};
+
+/* May these bytes be offered as a raw disk? 0; -EINVAL with the reason when they can't: all zero (sets *ret_zero, still -EINVAL),
+ * not a multiple of 512 bytes, an MBR partition or GPT (either header's last LBA, entries, backup header) that reaches beyond the end ("the
+ * disk ends at N bytes, but its partition table needs M: the upload is cut"), broken GPT header CRC while a protective MBR says GPT and the backup is no help either; contents that are
+ * a container format rather than a raw disk (qcow2, qed, vmdk sparse/descriptor, vhd, vhdx, vdi, LUKS header at 0): named in the sentence with
+ * the command that converts it (`qemu-img convert -O raw FILE DIR/disk`). No partition table at all is fine when a known filesystem, an ISO 9660, a boot
+ * sector (0x55AA) or LVM is found at the start, and else also fine (a data disk) as long as it is not all zero. */
+int probe_disk(const struct source *, bool *ret_zero, struct error *err) MUST_USE;
+
+/* What system is on it, as far as can be told: "debian 12" (ID VERSION_ID of /etc/os-release in an ext2/3/4 root partition found by GPT/MBR or on the whole
+ * disk, by libext2fs with an io_manager over the source; symlink to usr/lib/os-release followed inside), "windows" when an NTFS with BOOTMGR or so is recognised; arch "x86_64", "aarch64", "i386"…
+ * from the ELF header of /bin/sh, /usr/bin/env or so on it (or GPT root type GUID / EFI loader name). Empty strings when unknown; never fails. */
+void probe_system(const struct source *, char ret_os[64], char ret_arch[16]);
+
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service: a store that is open: what front, daemon and cli hold in their hands.
+ *
+ * On disk a store is a folder (docs/format-store.md):
+ *     imagefs.store   "imagefs store 1\n" + uuid: what it is, and the version of its format
+ *     lock            flock(2)ed by whoever has it open
+ *     socket          where the daemon listens
+ *     catalog/        LMDB
+ *     pool/           packs (pool 0)
+ *     overlay/        what was written and is not folded yet
+ */
+#ifndef IMAGEFS_DOMAIN_SERVICE_H
+#define IMAGEFS_DOMAIN_SERVICE_H
+
+#include <pthread.h>
+
+#include "catalog/catalog.h"
+#include "catalog/disk_tab.h"
+#include "catalog/image.h"
+#include "store/disk.h"
+
+#define STORE_FORMAT 1
+
+struct service;
+struct who;
+
+/* Something changed that kernels may have cached: called after the commit, from the thread that made the change. */
+struct service_events {
+	void (*entry)(void *ctx, uint64_t parent, const char *name); /* this name means something else now */
+	void (*inode)(void *ctx, uint64_t node, bool content);      /* attributes (and content) of this node */
+	void *ctx;
+};
+
+struct service_options {
+	size_t cache;     /* bytes of decoded chunks; 0: default */
+	int level;        /* zstd; 0: default */
+	unsigned threads; /* 0: as many as there are processors */
+};
+
+struct service {
+	char *dir; /* absolute */
+	char uuid[37];
+	struct catalog *catalog;
+	struct store *store;
+	struct service_events events; /* set by the daemon before anything is served */
+	struct disks *disks;          /* open ones: domain/disks.h */
+	struct gc *gc;                /* background: domain/gc.h */
+	int64_t started;
+};
+
+/* Make a new store at `dir` (absent, or an empty folder): its folders, catalog, regions, and an account `account` for `uid`,
+ * which is also operator. Nothing is left behind on failure. regions: NULL-terminated "NAME" or "NAME:copy=no"; NULL: the default five. */
+int service_init(const char *dir, const char *account, uint32_t uid, const char *const *regions, struct error *err) MUST_USE;
+
+/* The lock of a store: an open descriptor that holds it (close-on-exec off), or -EBUSY with a sentence, -ENOENT/-EINVAL when it is no store,
+ * ERR_NEWER when a newer version made it. service_open() itself does not take it: whoever calls has it. */
+int service_lock(const char *dir, int *ret_fd, struct error *err) MUST_USE;
+int service_probe(const char *dir, struct error *err) MUST_USE; /* is it a store that this version can open? */
+
+int service_open(struct service **ret, const char *dir, const struct service_options *, struct error *err) MUST_USE;
+void service_close(struct service *);
+
+/* The account of a uid. -EACCES with a sentence when it has none. */
+int service_account_of(struct service *, uint32_t uid, uint32_t *ret_no, char ret_name[33], struct error *err) MUST_USE;
+
+/* Bytes of the pool for df: in all, free. */
+int service_space(struct service *, uint64_t *ret_total, uint64_t *ret_free, struct error *err) MUST_USE;
+
+/* Facts for `imagefs status STORE`: `key: value` lines. */
+struct buf;
+int service_facts(struct service *, struct buf *ret, struct error *err) MUST_USE;
+
+#endif
