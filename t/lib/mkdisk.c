@@ -175,7 +175,7 @@ static void fill_with_text(struct disk *disk, uint8_t *piece)
 	}
 }
 
-/* Extents of 1 to 16 pieces, as many as the data need, one in each of as many equal parts of the room. */
+/* Extents of 1 to 16 pieces, with random gaps that share out the room that the data leave. */
 static void write_content(struct disk *disk, uint64_t begin, uint64_t end)
 {
 	static uint8_t piece[PIECE];
