@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* policy: every limit is a value that an operator can change, for the store, a region, an account, or an account in a
+ * region; the narrowest one counts. */
+#ifndef IMAGEFS_DOMAIN_POLICY_H
+#define IMAGEFS_DOMAIN_POLICY_H
+
+#include "catalog/policy_tab.h"
+
+struct buf;
+
+/* The value in force: account in region, account, region, store, built-in default, in this order. -EINVAL: no such policy. */
+int policy_value(struct cat_txn *, uint32_t account, uint32_t region, const char *name, char ret[64]) MUST_USE;
+
+/* The same as a number; UINT64_MAX for "none". Sizes are bytes ("16T" is kept as it was written). */
+int policy_number(struct cat_txn *, uint32_t account, uint32_t region, const char *name, uint64_t *ret) MUST_USE;
+
+/* Write one: "NAME VALUE", or "NAME -" to reset. -EINVAL with a sentence. Scope as for policy_row_put. */
+int policy_write_line(struct cat_txn *, uint32_t account, uint32_t region, const char *line, struct error *err) MUST_USE;
+
+/* All in force, one `NAME VALUE` a line. */
+int policy_text(struct cat_txn *, uint32_t account, uint32_t region, struct buf *ret) MUST_USE;
+
+/* May this account have one more image / instance in this region? -EDQUOT with a sentence. */
+struct shelf;
+int policy_room_for_image(struct cat_txn *, const struct shelf *, struct error *err) MUST_USE;
+
+/* One of the operations that are counted by day: counts it, or -EDQUOT. */
+int policy_spend_operation(struct cat_txn *, uint32_t account, uint32_t region, struct error *err) MUST_USE;
+
+/* Is a disk of this size allowed? -EFBIG with a sentence. */
+int policy_disk_size(struct cat_txn *, uint32_t account, uint32_t region, uint64_t size, struct error *err) MUST_USE;
+
+#endif

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "domain/trash.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "catalog/object_tab.h"
+#include "domain/disks.h"
+#include "domain/gc.h"
+#include "domain/node.h"
+#include "domain/settings.h"
+
+int trash_name(struct cat_txn *txn, const struct shelf *shelf, const char *name, char ret[TRASH_NAME_MAX + 1])
+{
+	char stamp[32];
+	struct tm tm;
+	struct image other;
+	time_t now = (time_t)(clock_real() / 1000000000);
+	gmtime_r(&now, &tm);
+	strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%SZ", &tm);
+	for (unsigned i = 1; i < 10000; i++) {
+		int n = i == 1 ? snprintf(ret, TRASH_NAME_MAX + 1, "%s@%s", name, stamp)
+			       : snprintf(ret, TRASH_NAME_MAX + 1, "%s@%s-%u", name, stamp, i);
+		if (n > TRASH_NAME_MAX)
+			return -ENAMETOOLONG;
+		int r = image_find(txn, shelf, ret, &other);
+		if (r == -ENOENT)
+			return 0;
+		if (r)
+			return r;
+	}
+	return -EEXIST;
+}
+
+int trash_put(struct service *s, struct cat_txn *txn, struct image *image, struct error *err)
+{
+	char name[TRASH_NAME_MAX + 1];
+	struct shelf shelf = image->shelf;
+	(void)s;
+	shelf.account = image->owner;
+	shelf.trash = true;
+	int r = trash_name(txn, &shelf, image->name, name);
+	if (r)
+		return fail(err, r, "the trash has no free name for %s", image->name);
+	image->shelf = shelf;
+	image->state_before_trash = image->state;
+	image->state = STATE_TRASHED;
+	image->trashed = image->changed = clock_real();
+	memcpy(image->name, name, sizeof name);
+	return image_put(txn, image);
+}
+
+int disk_row_release(struct cat_txn *txn, uint64_t disk)
+{
+	struct disk_row row;
+	struct map_root held;
+	uint32_t domain;
+	int r = disk_row_get(txn, disk, &row);
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	if (!hash_is_none(&row.root.hash))
+		r = object_unref(txn, row.domain, &row.root.hash);
+	while (!r && (r = hold_take(txn, disk, &domain, &held)) == 0)
+		if (!hash_is_none(&held.hash))
+			r = object_unref(txn, domain, &held.hash);
+	if (r && r != -ENOENT)
+		return r;
+	return disk_row_remove(txn, disk);
+}
+
+struct scratch_disks {
+	uint64_t disks[64];
+	unsigned n;
+};
+
+static int note_scratch(void *ctx, uint8_t key, const char *value, unsigned len)
+{
+	struct scratch_disks *all = ctx;
+	if (key >= SET_SCRATCH && key <= SET_SCRATCH_MAX && len >= 8 && all->n < 64)
+		all->disks[all->n++] = get_le64(value);
+	return 0;
+}
+
+int trash_purge_row(struct cat_txn *txn, const struct image *image, uint64_t *ret_disk)
+{
+	struct scratch_disks scratch = { .n = 0 };
+	int r = setting_each(txn, image->node, note_scratch, &scratch);
+	for (unsigned i = 0; i < scratch.n && !r; i++)
+		if (scratch.disks[i] != image->disk)
+			r = disk_row_release(txn, scratch.disks[i]);
+	if (!r && image->disk)
+		r = disk_row_release(txn, image->disk);
+	*ret_disk = image->disk;
+	return r ? r : image_remove(txn, image->node);
+}
+
+struct purge {
+	uint64_t node, disk;
+};
+
+static int purge(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct purge *p = arg;
+	struct image image;
+	int r = image_get(txn, p->node, &image);
+	if (r)
+		return fail(err, r, "there is no such image any more");
+	return trash_purge_row(txn, &image, &p->disk);
+}
+
+int trash_purge(struct service *s, uint64_t node, struct error *err)
+{
+	struct purge p = { .node = node };
+	int r = cat_write(s->catalog, purge, &p, err);
+	if (r)
+		return r;
+	if (p.disk)
+		disks_drop(s->disks, p.disk);
+	gc_wake(s->gc);
+	return 0;
+}

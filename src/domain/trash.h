@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* trash: deleting that can be undone. */
+#ifndef IMAGEFS_DOMAIN_TRASH_H
+#define IMAGEFS_DOMAIN_TRASH_H
+
+#include "domain/service.h"
+
+/* The name that `name` gets in the trash now, free on that shelf: NAME@2026-11-20T08-15-30Z, with -2 … behind if that is taken. */
+int trash_name(struct cat_txn *, const struct shelf *trash_shelf, const char *name, char ret[TRASH_NAME_MAX + 1]) MUST_USE;
+
+/* Move the whole row (same node) to the trash of its shelf's account and region. */
+int trash_put(struct service *, struct cat_txn *, struct image *, struct error *err) MUST_USE;
+
+/* Delete for good: row, settings, disk row and references; then its open disk and overlay. A transaction of its own. */
+int trash_purge(struct service *, uint64_t node, struct error *err) MUST_USE;
+
+/* The same inside a transaction; *ret_disk is the disk to be dropped (disks_drop) after the commit, 0 if none. */
+int trash_purge_row(struct cat_txn *, const struct image *, uint64_t *ret_disk) MUST_USE;
+
+/* Drop a disk row and the references it and its holds count. */
+int disk_row_release(struct cat_txn *, uint64_t disk) MUST_USE;
+
+#endif
