@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "catalog/image.h"
+#include "catalog/region.h"
 
 /* 1-60 characters of UTF-8, at most 160 bytes, no leading dot, no '@', '/' or control character: 0 or -EINVAL. */
 int name_check_image(const char *name, struct error *err) MUST_USE;

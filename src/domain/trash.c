@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/num.h"
 #include "catalog/object_tab.h"
 #include "domain/disks.h"
 #include "domain/gc.h"

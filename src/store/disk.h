@@ -21,6 +21,8 @@
 #ifndef IMAGEFS_STORE_DISK_H
 #define IMAGEFS_STORE_DISK_H
 
+#include <sys/types.h>
+
 #include "store/map.h"
 
 struct disk;

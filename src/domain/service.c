@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* service: making, locking, opening and closing a store. */
+#include "domain/service.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/io.h"
+#include "catalog/account.h"
+#include "catalog/object_tab.h"
+#include "domain/disks.h"
+#include "domain/gc.h"
+#include "domain/names.h"
+
+static const char *const default_regions[] = {
+	"ap-guangzhou", "ap-beijing", "ap-shanghai", "ap-hongkong", "na-siliconvalley:copy=no", NULL,
+};
+
+static char *path_in(const char *dir, const char *name, char ret[PATH_MAX])
+{
+	snprintf(ret, PATH_MAX, "%s/%s", dir, name);
+	return ret;
+}
+
+/* ---- making ------------------------------------------------------------------------------- */
+
+static void make_uuid(char ret[37])
+{
+	uint8_t b[16];
+	if (getrandom(b, sizeof b, 0) != sizeof b)
+		abort();
+	b[6] = (uint8_t)((b[6] & 0x0f) | 0x40);
+	b[8] = (uint8_t)((b[8] & 0x3f) | 0x80);
+	snprintf(ret, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2], b[3], b[4],
+		 b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+}
+
+struct seed {
+	const char *account, *uuid;
+	uint32_t uid;
+	const char *const *regions;
+};
+
+static int seed_region(struct cat_txn *txn, const char *text, struct error *err)
+{
+	struct region r = { .copy = true, .mainland = true, .types = (1 << TYPE_MAX_) - 1, .created = clock_real() };
+	size_t n = strcspn(text, ":");
+	if (n > PLACE_NAME_MAX)
+		return fail(err, -EINVAL, "the name of a region has at most %d characters", PLACE_NAME_MAX);
+	memcpy(r.name, text, n);
+	r.name[n] = 0;
+	int bad = name_check_place("a region", r.name, err);
+	if (bad)
+		return bad;
+	if (text[n] && strcmp(text + n, ":copy=no") && strcmp(text + n, ":copy=yes"))
+		return fail(err, -EINVAL, "a region is given as NAME or NAME:copy=no, not \"%s\"", text);
+	if (strcmp(text + n, ":copy=no") == 0)
+		r.copy = r.mainland = false;
+	r.no = (uint32_t)cat_next(txn, COUNTER_REGION);
+	r.free_storage = r.mainland ? (uint64_t)50 << 30 : 0;
+	snprintf(r.storage_price, sizeof r.storage_price, "0");
+	snprintf(r.windows_fee, sizeof r.windows_fee, "0");
+	snprintf(r.instance_price, sizeof r.instance_price, "0");
+	struct region other;
+	if (region_find(txn, r.name, &other) == 0)
+		return fail(err, -EEXIST, "the region %s is named twice", r.name);
+	return region_put(txn, &r);
+}
+
+static int seed_account(struct cat_txn *txn, const struct seed *seed)
+{
+	struct account a = { .n_uids = 1, .uids = { seed->uid }, .is_operator = true, .accept = "all", .created = clock_real() };
+	snprintf(a.name, sizeof a.name, "%s", seed->account);
+	a.no = (uint32_t)cat_next(txn, COUNTER_ACCOUNT);
+	return account_put(txn, &a);
+}
+
+static int seed_catalog(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct seed *seed = arg;
+	for (const char *const *r = seed->regions; *r; r++) {
+		int bad = seed_region(txn, *r, err);
+		if (bad)
+			return bad;
+	}
+	int bad = seed_account(txn, seed);
+	if (!bad && cat_next(txn, COUNTER_DOMAIN) != 1)
+		bad = -EINVAL;
+	return bad ? bad : cat_meta_set(txn, "uuid", seed->uuid);
+}
+
+static int make_folders(const char *dir, struct error *err)
+{
+	static const char *const folders[] = { "catalog", "pool", "overlay" };
+	char path[PATH_MAX];
+	for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+		int r = io_make_dir(path_in(dir, folders[i], path), 0700, err);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int fill_new_store(const char *dir, struct seed *seed, struct error *err)
+{
+	char path[PATH_MAX], text[80];
+	struct catalog *catalog;
+	int r = make_folders(dir, err);
+	if (!r)
+		r = catalog_open(&catalog, path_in(dir, "catalog", path), CAT_CREATE, err);
+	if (r)
+		return r;
+	r = cat_write(catalog, seed_catalog, seed, err);
+	catalog_close(catalog);
+	if (r)
+		return r;
+	/* The file that says "this is a store" comes last: an init that was cut short is no store. */
+	int n = snprintf(text, sizeof text, "imagefs store %d\n%s\n", STORE_FORMAT, seed->uuid);
+	return io_write_file(path_in(dir, "imagefs.store", path), text, (size_t)n, 0644, err);
+}
+
+static bool folder_is_empty(const char *dir)
+{
+	return rmdir(dir) == 0 && mkdir(dir, 0711) == 0;
+}
+
+static void remove_new_store(const char *dir)
+{
+	static const char *const names[] = { "imagefs.store", "imagefs.store.new", "catalog/data.mdb", "catalog/lock.mdb" };
+	static const char *const folders[] = { "catalog", "overlay", "pool" };
+	char path[PATH_MAX];
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		(void)unlink(path_in(dir, names[i], path)); /* best effort: it may not be there */
+	for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
+		(void)rmdir(path_in(dir, folders[i], path));
+	(void)rmdir(dir);
+}
+
+int service_init(const char *dir, const char *account, uint32_t uid, const char *const *regions, struct error *err)
+{
+	char uuid[37];
+	struct seed seed = { account, uuid, uid, regions ? regions : default_regions };
+	int r = name_check_place("an account", account, err);
+	if (r)
+		return r;
+	make_uuid(uuid);
+	if (mkdir(dir, 0711) && (errno != EEXIST || !folder_is_empty(dir))) {
+		if (errno == ENOENT)
+			return fail_errno(err, "cannot make a store at %s", dir);
+		return service_probe(dir, NULL) == 0
+			       ? fail(err, -EEXIST, "%s is a store already", dir)
+			       : fail(err, -EEXIST, "%s exists and is not an empty folder", dir);
+	}
+	r = fill_new_store(dir, &seed, err);
+	if (r)
+		remove_new_store(dir);
+	return r;
+}
+
+/* ---- opening ------------------------------------------------------------------------------ */
+
+static int read_store_file(const char *dir, char ret_uuid[37], struct error *err)
+{
+	char path[PATH_MAX];
+	AUTO_FREE char *text = NULL;
+	struct error ignored;
+	int version;
+	int r = io_read_file(path_in(dir, "imagefs.store", path), 200, &text, NULL, &ignored);
+	if (r == -EACCES)
+		return fail(err, r, "%s may not be read by you", path);
+	if (r)
+		return fail(err, -ENOENT, "%s is not a store (make one with: imagefs init %s)", dir, dir);
+	if (sscanf(text, "imagefs store %d %36s", &version, ret_uuid) != 2)
+		return fail(err, -EINVAL, "%s/imagefs.store is not what it should be: this is no store, or a damaged one", dir);
+	if (version > STORE_FORMAT)
+		return fail(err, ERR_NEWER, "%s was made by a newer version of imagefs (format %d, this one knows %d)", dir,
+			    version, STORE_FORMAT);
+	return 0;
+}
+
+int service_probe(const char *dir, struct error *err)
+{
+	char uuid[37];
+	return read_store_file(dir, uuid, err);
+}
+
+int service_lock(const char *dir, int *ret_fd, struct error *err)
+{
+	char path[PATH_MAX];
+	int r = service_probe(dir, err);
+	if (r)
+		return r;
+	AUTO_FD int fd = open(path_in(dir, "lock", path), O_RDWR | O_CREAT, 0600);
+	if (fd < 0)
+		return fail_errno(err, "cannot open %s", path);
+	if (flock(fd, LOCK_EX | LOCK_NB))
+		return errno == EWOULDBLOCK ? fail(err, -EBUSY, "the store %s is in use by another process", dir)
+					    : fail_errno(err, "cannot lock %s", path);
+	*ret_fd = steal_fd(&fd);
+	return 0;
+}
+
+static int open_store(struct service *s, const struct service_options *o, struct error *err)
+{
+	char path[PATH_MAX];
+	struct backend *backend;
+	struct cat_txn *txn;
+	struct store_options options = { .chunk_cache = o->cache, .level = o->level, .threads = o->threads };
+	int r = cat_begin(s->catalog, &txn, err);
+	if (r)
+		return r;
+	options.next_pack = (uint32_t)cat_counter_get(txn, COUNTER_PACK) + 1;
+	cat_end(&txn);
+	r = backend_open_dir(&backend, path_in(s->dir, "pool", path), 64, err);
+	return r ? r : store_open(&s->store, backend, object_index(s->catalog), &options, err);
+}
+
+int service_open(struct service **ret, const char *dir, const struct service_options *options, struct error *err)
+{
+	static const struct service_options defaults;
+	char path[PATH_MAX];
+	struct service *s = calloc(1, sizeof *s);
+	if (!s)
+		abort();
+	s->started = clock_real();
+	s->dir = realpath(dir, NULL);
+	int r = s->dir ? read_store_file(s->dir, s->uuid, err) : fail_errno(err, "cannot open the store %s", dir);
+	if (!r)
+		r = catalog_open(&s->catalog, path_in(s->dir, "catalog", path), 0, err);
+	if (!r)
+		r = open_store(s, options ? options : &defaults, err);
+	if (r) {
+		service_close(s);
+		return r;
+	}
+	s->disks = disks_new(s);
+	s->gc = gc_new(s);
+	*ret = s;
+	return 0;
+}
+
+void service_close(struct service *s)
+{
+	if (!s)
+		return;
+	if (s->gc)
+		gc_free(s->gc);
+	if (s->disks)
+		disks_free(s->disks);
+	if (s->store)
+		store_close(s->store);
+	if (s->catalog)
+		catalog_close(s->catalog);
+	free(s->dir);
+	free(s);
+}
+
+/* ---- facts -------------------------------------------------------------------------------- */
+
+int service_account_of(struct service *s, uint32_t uid, uint32_t *ret_no, char ret_name[33], struct error *err)
+{
+	struct cat_txn *txn;
+	struct account a;
+	int r = cat_begin(s->catalog, &txn, err);
+	if (r)
+		return r;
+	r = account_by_uid(txn, uid, &a);
+	cat_end(&txn);
+	if (r == -ENOENT)
+		return fail(err, -EACCES, "uid %u has no account in this store: an operator can add it to one "
+			    "(echo 'uids …' > accounts/NAME/.account)", uid);
+	if (r)
+		return fail(err, r, "cannot read the accounts of this store");
+	*ret_no = a.no;
+	snprintf(ret_name, 33, "%s", a.name);
+	return 0;
+}
+
+int service_space(struct service *s, uint64_t *ret_total, uint64_t *ret_free, struct error *err)
+{
+	return s->store->backend->ops->space(s->store->backend, ret_total, ret_free, err);
+}
+
+static int count_image(void *ctx, const struct image *i)
+{
+	uint64_t *counts = ctx;
+	if (i->kind == KIND_IMAGE)
+		counts[i->shelf.trash ? TYPE_MAX_ : i->shelf.type]++;
+	return 0;
+}
+
+int service_facts(struct service *s, struct buf *ret, struct error *err)
+{
+	struct cat_txn *txn;
+	struct cat_stat stat;
+	uint64_t counts[TYPE_MAX_ + 1] = { 0 }, bytes, live, packs, objects, total, space;
+	int r = cat_begin(s->catalog, &txn, err);
+	if (r)
+		return r;
+	r = image_each_all(txn, 0, count_image, counts);
+	if (!r)
+		r = pack_totals(txn, &bytes, &live, &packs, &objects);
+	cat_end(&txn);
+	if (!r)
+		r = service_space(s, &total, &space, err);
+	if (r)
+		return r;
+	cat_stat(s->catalog, &stat);
+	buf_addf(ret, "store: %s\nuuid: %s\nformat: %d\n", s->dir, s->uuid, STORE_FORMAT);
+	for (int t = 0; t < TYPE_MAX_; t++)
+		if (t != TYPE_SHARED)
+			buf_addf(ret, "%s: %llu\n", type_name((enum image_type)t), (unsigned long long)counts[t]);
+	buf_addf(ret, "trash: %llu\n", (unsigned long long)counts[TYPE_MAX_]);
+	buf_addf(ret, "packs: %llu\nobjects: %llu\nstored: %llu\npack-bytes: %llu\n", (unsigned long long)packs,
+		 (unsigned long long)objects, (unsigned long long)live, (unsigned long long)bytes);
+	buf_addf(ret, "catalog-bytes: %llu\ncommits: %llu\npool-total: %llu\npool-free: %llu\n",
+		 (unsigned long long)stat.used_bytes, (unsigned long long)stat.commits, (unsigned long long)total,
+		 (unsigned long long)space);
+	return 0;
+}
