@@ -26,7 +26,8 @@ typedef int (*cache_load)(void *ctx, void *buf, struct error *err); /* fills one
 struct cache *cache_new(size_t bytes, size_t object_size);
 void cache_free(struct cache *);
 
-/* The object for key, loaded if it must be. Unpin with cache_put(). A failed load is not kept. */
+/* The object for key, loaded if it must be. Unpin with cache_put(). A failed load is not kept.
+ * Without a loader (NULL): -ENOENT, and *err untouched, when it is not there. */
 int cache_get(struct cache *, uint64_t key, cache_load, void *ctx, struct cache_ref *ret, struct error *err) MUST_USE;
 void cache_put(struct cache *, struct cache_ref *);
 bool cache_has(struct cache *, uint64_t key); /* READY or LOADING: for prefetchers */
