@@ -59,7 +59,7 @@ struct image {
  * that shelf by another row. */
 int image_get(struct cat_txn *, uint64_t node, struct image *ret) MUST_USE;                          /* -ENOENT */
 int image_find(struct cat_txn *, const struct shelf *, const char *name, struct image *ret) MUST_USE; /* -ENOENT */
-int image_by_id(struct cat_txn *, uint64_t id, struct image *ret) MUST_USE;                          /* -ENOENT */
+int image_by_id(struct cat_txn *, uint64_t id, struct image *ret) MUST_USE; /* -ENOENT; of several the highest node */
 int image_put(struct cat_txn *, const struct image *) MUST_USE;
 int image_remove(struct cat_txn *, uint64_t node) MUST_USE; /* settings too */
 
@@ -68,12 +68,13 @@ int image_each(struct cat_txn *, const struct shelf *, uint64_t after,
 	       int (*each)(void *ctx, const struct image *), void *ctx) MUST_USE;
 /* All rows of all shelves with node > after, by node. */
 int image_each_all(struct cat_txn *, uint64_t after, int (*each)(void *ctx, const struct image *), void *ctx) MUST_USE;
-int image_count(struct cat_txn *, const struct shelf *, uint64_t *ret) MUST_USE; /* kept, not counted */
+int image_count(struct cat_txn *, const struct shelf *, uint64_t *ret) MUST_USE; /* kept, not counted; without aliases */
 
 /* What was made from image `id` (lineage): walks ids of rows whose `from` is it, > after. */
 int image_each_child(struct cat_txn *, uint64_t id, uint64_t after, int (*each)(void *ctx, uint64_t node), void *ctx) MUST_USE;
 
-/* Settings: small texts by key (1-255; domain/settings.h gives them meaning). At most SETTING_MAX bytes. */
+/* Settings: small texts by key (1-255; domain/settings.h gives them meaning). At most SETTING_MAX bytes.
+ * setting_get: -ERANGE when it is longer than `room`; a NUL follows it when there is room for one. */
 #define SETTING_MAX 1800
 int setting_get(struct cat_txn *, uint64_t node, uint8_t key, char *ret, unsigned room, unsigned *ret_len) MUST_USE; /* -ENOENT */
 int setting_put(struct cat_txn *, uint64_t node, uint8_t key, const char *value, unsigned len) MUST_USE;

@@ -23,6 +23,10 @@ int object_get(struct cat_txn *, uint32_t domain, const struct hash *, struct ob
 
 /* 1: inserted with no references (so it is loose) and counted live in its pack; 0: it was known, nothing changed. */
 int object_insert(struct cat_txn *, uint32_t domain, const struct hash *, const struct place *) MUST_USE;
+/* Many of one domain at once; fast when sorted by hash. ret_inserted (may be NULL) says which were new, 1 or 0 each. ERR_STALE: the
+ * row of a pack is missing (it is put before its objects); the transaction must be given up. */
+int object_insert_many(struct cat_txn *, uint32_t domain, const struct hash *, const struct place *, size_t count,
+		       uint8_t *ret_inserted) MUST_USE;
 int object_ref(struct cat_txn *, uint32_t domain, const struct hash *) MUST_USE;   /* ERR_STALE when it is not there */
 int object_unref(struct cat_txn *, uint32_t domain, const struct hash *) MUST_USE; /* at 0: loose. ERR_DAMAGED if it had none */
 

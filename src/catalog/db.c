@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The LMDB environment. One named database a table, all opened once when the environment is.
+ *
+ * Nothing is mapped writable: what is written goes through a file descriptor, so a stray pointer cannot damage the catalog,
+ * and a commit is durable (fdatasync, then the meta page written through). The map is address space only.
+ *
+ * Read transactions that ended are kept, reset, in a small pool: renewing one costs no allocation and
+ * no lock of LMDB. A reset one holds no pages back. MDB_NOTLS lets any thread use them.
+ *
+ * A folder is open once: flock() on it says so (LMDB breaks when one process opens an environment twice).
+ */
+#include "catalog/db.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/num.h"
+#include "catalog/commit.h"
+
+#define READERS_MAX 1022 /* transactions at the same time, idle ones included */
+#define IDLE_MAX 32
+#define FORMAT_VERSION 1
+
+static const char *const table_names[DB_TABLES_] = {
+	[DB_META] = "meta",
+	[DB_REGION] = "region", [DB_REGION_NAME] = "region-name",
+	[DB_ACCOUNT] = "account", [DB_ACCOUNT_NAME] = "account-name", [DB_ACCOUNT_UID] = "account-uid",
+	[DB_IMAGE] = "image", [DB_IMAGE_NAME] = "image-name", [DB_IMAGE_SHELF] = "image-shelf",
+	[DB_IMAGE_ID] = "image-id", [DB_IMAGE_CHILD] = "image-child", [DB_IMAGE_COUNT] = "image-count",
+	[DB_SETTING] = "setting",
+	[DB_DISK] = "disk", [DB_HOLD] = "hold",
+	[DB_OBJECT] = "object", [DB_LOOSE] = "loose", [DB_PACK] = "pack",
+	[DB_POLICY] = "policy", [DB_DAY] = "day",
+	[DB_ANSWER] = "answer", [DB_LOG] = "log",
+};
+
+struct catalog {
+	MDB_env *env;
+	MDB_dbi tables[DB_TABLES_]; /* fixed once open */
+	bool readonly;
+	int lock_fd; /* the folder, locked */
+	struct commit_queue *queue;
+	pthread_mutex_t lock; /* guards idle, n_idle */
+	struct cat_txn *idle;
+	unsigned n_idle;
+};
+
+/* ---- LMDB's codes in our language ---- */
+
+static int code_of(int rc)
+{
+	switch (rc) {
+	case MDB_NOTFOUND: return -ENOENT;
+	case MDB_KEYEXIST: return -EEXIST;
+	case MDB_MAP_FULL:
+	case MDB_TXN_FULL: return -ENOSPC;
+	case MDB_READERS_FULL: return -EAGAIN;
+	case MDB_VERSION_MISMATCH: return ERR_NEWER;
+	case MDB_CORRUPTED:
+	case MDB_PAGE_NOTFOUND:
+	case MDB_INVALID:
+	case MDB_INCOMPATIBLE: return ERR_DAMAGED;
+	case MDB_BAD_VALSIZE: return -EINVAL;
+	default: return rc > 0 ? -rc : rc < 0 ? -EIO : 0;
+	}
+}
+
+static int txn_code(struct cat_txn *txn, int rc)
+{
+	if (rc == MDB_MAP_FULL || rc == MDB_TXN_FULL || rc == MDB_BAD_TXN)
+		txn->full = true;
+	return code_of(rc);
+}
+
+static int fail_lmdb(struct error *err, int rc, const char *what)
+{
+	return fail(err, code_of(rc), "%s: %s.", what, mdb_strerror(rc));
+}
+
+/* ---- opening ---- */
+
+/* Holds the folder for this catalog alone until the descriptor is closed. */
+static int lock_folder(const char *dir, int *ret, struct error *err)
+{
+	AUTO_FD int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return fail_errno(err, "The catalog's folder %s cannot be opened", dir);
+	if (flock(fd, LOCK_EX | LOCK_NB)) {
+		if (errno == EWOULDBLOCK)
+			return fail(err, -EBUSY, "The catalog in %s is in use.", dir);
+		return fail_errno(err, "The catalog's folder %s cannot be locked", dir);
+	}
+	*ret = steal_fd(&fd);
+	return 0;
+}
+
+static int check_presence(const struct catalog *cat, const char *dir, int flags, struct error *err)
+{
+	bool there = faccessat(cat->lock_fd, "data.mdb", F_OK, 0) == 0;
+	if (there && (flags & CAT_CREATE))
+		return fail(err, -EEXIST, "There is a catalog in %s already.", dir);
+	if (!there && !(flags & CAT_CREATE))
+		return fail(err, -ENOENT, "There is no catalog in %s.", dir);
+	return 0;
+}
+
+static int open_env(struct catalog *cat, const char *dir, uint64_t map_size, struct error *err)
+{
+	if (map_size > SIZE_MAX)
+		return fail(err, -ENOMEM, "A catalog cannot be mapped with so few bits of address.");
+	int rc = mdb_env_create(&cat->env);
+	if (!rc)
+		rc = mdb_env_set_maxdbs(cat->env, DB_TABLES_);
+	if (!rc)
+		rc = mdb_env_set_maxreaders(cat->env, READERS_MAX);
+	if (!rc)
+		rc = mdb_env_set_mapsize(cat->env, (size_t)map_size);
+	if (!rc)
+		rc = mdb_env_open(cat->env, dir,
+				  MDB_NOTLS | MDB_NORDAHEAD | (cat->readonly ? MDB_RDONLY : 0), 0600);
+	if (!rc)
+		rc = mdb_reader_check(cat->env, NULL);
+	if (!rc)
+		return 0;
+	return fail(err, code_of(rc), "The catalog in %s cannot be opened: %s.", dir, mdb_strerror(rc));
+}
+
+static struct key *format_key(struct key *k)
+{
+	key_start(k);
+	key_u8(k, 'f');
+	return k;
+}
+
+static int check_format(struct cat_txn *txn, struct error *err)
+{
+	struct key k;
+	struct bytes value;
+	struct fields f;
+	int r = db_get(txn, DB_META, format_key(&k), &value);
+	if (r)
+		return fail(err, db_must_be(r), "The catalog does not say which format it has.");
+	fields_start(&f, value, FORMAT_VERSION);
+	uint32_t format = field_u32(&f);
+	r = fields_end(&f);
+	if (r)
+		return fail(err, r, "The catalog does not say which format it has.");
+	if (format > CATALOG_FORMAT)
+		return fail(err, ERR_NEWER, "The catalog has format %u; this version knows up to %u.", format,
+			    CATALOG_FORMAT);
+	return 0;
+}
+
+static int write_format(struct cat_txn *txn)
+{
+	struct key k;
+	struct record r;
+	record_start(&r, FORMAT_VERSION);
+	record_u32(&r, CATALOG_FORMAT);
+	return db_insert(txn, DB_META, format_key(&k), &r);
+}
+
+static int open_table(struct cat_txn *txn, unsigned table, bool create, struct error *err)
+{
+	int rc = mdb_dbi_open(txn->mdb, table_names[table], create ? MDB_CREATE : 0, &txn->catalog->tables[table]);
+	if (!rc)
+		return 0;
+	return fail(err, db_must_be(code_of(rc)), "The catalog's table \"%s\" cannot be opened: %s.",
+		    table_names[table], mdb_strerror(rc));
+}
+
+/* The format is looked at first: a newer one may have other tables. */
+static int open_tables_in(struct cat_txn *txn, bool create, struct error *err)
+{
+	int r = open_table(txn, DB_META, create, err);
+	if (r == 0)
+		r = create ? write_format(txn) : check_format(txn, err);
+	for (unsigned i = DB_META + 1; r == 0 && i < DB_TABLES_; i++)
+		r = open_table(txn, i, create, err);
+	return r;
+}
+
+static int open_tables(struct catalog *cat, bool create, struct error *err)
+{
+	struct cat_txn txn = { .catalog = cat, .write = create };
+	int rc = mdb_txn_begin(cat->env, NULL, create ? 0 : MDB_RDONLY, &txn.mdb);
+	if (rc)
+		return fail_lmdb(err, rc, "The catalog's tables cannot be opened");
+	int r = open_tables_in(&txn, create, err);
+	if (r) {
+		mdb_txn_abort(txn.mdb);
+		return r;
+	}
+	rc = mdb_txn_commit(txn.mdb);
+	return rc ? fail_lmdb(err, rc, "The catalog's tables cannot be opened") : 0;
+}
+
+static int open_steps(struct catalog *cat, const char *dir, int flags, uint64_t map_size, struct error *err)
+{
+	int r = open_env(cat, dir, map_size, err);
+	if (r == 0)
+		r = open_tables(cat, flags & CAT_CREATE, err);
+	if (r == 0 && (flags & CAT_CREATE))
+		r = io_sync_dir_fd(cat->lock_fd, err);
+	if (r && (flags & CAT_CREATE)) { /* half a catalog is none */
+		unlinkat(cat->lock_fd, "data.mdb", 0);
+		unlinkat(cat->lock_fd, "lock.mdb", 0);
+	}
+	return r;
+}
+
+int db_open(struct catalog **ret, const char *dir, int flags, uint64_t map_size, struct error *err)
+{
+	int r = flags & CAT_CREATE ? io_make_dir(dir, 0700, err) : 0;
+	if (r)
+		return r;
+	struct catalog *cat = calloc(1, sizeof *cat);
+	if (!cat)
+		abort();
+	pthread_mutex_init(&cat->lock, NULL);
+	cat->queue = commit_queue_new();
+	cat->readonly = flags & CAT_READONLY;
+	cat->lock_fd = -1;
+	r = lock_folder(dir, &cat->lock_fd, err);
+	if (r == 0)
+		r = check_presence(cat, dir, flags, err);
+	if (r == 0)
+		r = open_steps(cat, dir, flags, map_size, err);
+	if (r) {
+		catalog_close(cat);
+		return r;
+	}
+	*ret = cat;
+	return 0;
+}
+
+int catalog_open(struct catalog **ret, const char *dir, int flags, struct error *err)
+{
+	static const uint64_t sizes[] = { 1024, 256, 64, 16, 4 }; /* GiB */
+	struct error e = { .code = 0 };
+	int r = -ENOMEM;
+	for (unsigned i = 0; i < sizeof sizes / sizeof *sizes && (r == -ENOMEM || r == -EINVAL); i++)
+		r = db_open(ret, dir, flags, sizes[i] << 30, &e);
+	if (r && err)
+		*err = e;
+	return r;
+}
+
+void catalog_close(struct catalog *cat)
+{
+	if (!cat)
+		return;
+	for (struct cat_txn *t = cat->idle, *next; t; t = next) {
+		next = t->next;
+		mdb_txn_abort(t->mdb);
+		free(t);
+	}
+	if (cat->env)
+		mdb_env_close(cat->env);
+	commit_queue_free(cat->queue);
+	pthread_mutex_destroy(&cat->lock);
+	cleanup_fd_(&cat->lock_fd);
+	free(cat);
+}
+
+/* ---- read transactions ---- */
+
+static struct cat_txn *take_idle(struct catalog *cat)
+{
+	WITH_LOCK(&cat->lock);
+	struct cat_txn *t = cat->idle;
+	if (t) {
+		cat->idle = t->next;
+		cat->n_idle--;
+	}
+	return t;
+}
+
+static bool give_idle(struct catalog *cat, struct cat_txn *t)
+{
+	WITH_LOCK(&cat->lock);
+	if (cat->n_idle == IDLE_MAX)
+		return false;
+	t->next = cat->idle;
+	cat->idle = t;
+	cat->n_idle++;
+	return true;
+}
+
+/* When all reader slots are taken some may belong to processes that died since we opened. */
+static int begin_reader(struct catalog *cat, struct cat_txn *t)
+{
+	int rc = mdb_txn_begin(cat->env, NULL, MDB_RDONLY, &t->mdb);
+	if (rc != MDB_READERS_FULL)
+		return rc;
+	mdb_reader_check(cat->env, NULL);
+	return mdb_txn_begin(cat->env, NULL, MDB_RDONLY, &t->mdb);
+}
+
+int cat_begin(struct catalog *cat, struct cat_txn **ret, struct error *err)
+{
+	int rc;
+	struct cat_txn *t = take_idle(cat);
+	if (t) {
+		rc = mdb_txn_renew(t->mdb);
+		if (rc)
+			mdb_txn_abort(t->mdb);
+	} else {
+		t = malloc(sizeof *t);
+		if (!t)
+			abort();
+		rc = begin_reader(cat, t);
+	}
+	if (rc) {
+		free(t);
+		return fail_lmdb(err, rc, "The catalog cannot be read");
+	}
+	*t = (struct cat_txn){ .catalog = cat, .mdb = t->mdb };
+	*ret = t;
+	return 0;
+}
+
+void cat_end(struct cat_txn **txn)
+{
+	struct cat_txn *t = steal(txn);
+	if (!t)
+		return;
+	mdb_txn_reset(t->mdb);
+	if (give_idle(t->catalog, t))
+		return;
+	mdb_txn_abort(t->mdb);
+	free(t);
+}
+
+/* ---- write transactions ---- */
+
+struct commit_queue *db_commit_queue(struct catalog *cat) { return cat->queue; }
+
+int db_write_begin(struct catalog *cat, struct cat_txn *parent, struct cat_txn *ret, struct error *err)
+{
+	if (cat->readonly)
+		return fail(err, -EROFS, "The catalog is open for reading only.");
+	*ret = (struct cat_txn){ .catalog = cat, .write = true };
+	int rc = mdb_txn_begin(cat->env, parent ? parent->mdb : NULL, 0, &ret->mdb);
+	if (rc == 0)
+		return 0;
+	txn_code(ret, rc);
+	return fail_lmdb(err, rc, "The catalog cannot be written");
+}
+
+int db_write_commit(struct cat_txn *txn, struct error *err)
+{
+	int rc = mdb_txn_commit(txn->mdb);
+	if (rc == 0)
+		return 0;
+	txn_code(txn, rc);
+	return fail_lmdb(err, rc, "The catalog could not be written, and is as it was before");
+}
+
+void db_write_abort(struct cat_txn *txn) { mdb_txn_abort(txn->mdb); }
+
+/* ---- rows ---- */
+
+static bool key_fits(const struct key *k) { return k->len > 0 && k->len <= KEY_MAX; }
+static MDB_val val_of_key(const struct key *k) { return (MDB_val){ k->len, (void *)(uintptr_t)k->data }; }
+static MDB_val val_of(struct bytes b) { return (MDB_val){ b.len, (void *)(uintptr_t)b.data }; }
+static struct bytes bytes_of(MDB_val v) { return (struct bytes){ v.mv_data, v.mv_size }; }
+
+int db_get(struct cat_txn *txn, enum db_table table, const struct key *key, struct bytes *ret)
+{
+	if (!key_fits(key))
+		return -ENOENT;
+	MDB_val k = val_of_key(key), v;
+	int rc = mdb_get(txn->mdb, txn->catalog->tables[table], &k, &v);
+	if (rc)
+		return txn_code(txn, rc);
+	*ret = bytes_of(v);
+	return 0;
+}
+
+static int put(struct cat_txn *txn, enum db_table table, const struct key *key, const struct record *r,
+	       unsigned flags)
+{
+	if (!txn->write)
+		return -EROFS;
+	if (!key_fits(key) || r->bad)
+		return -EINVAL;
+	MDB_val k = val_of_key(key), v = val_of((struct bytes){ r->data, r->len });
+	return txn_code(txn, mdb_put(txn->mdb, txn->catalog->tables[table], &k, &v, flags));
+}
+
+int db_put(struct cat_txn *txn, enum db_table table, const struct key *key, const struct record *r)
+{
+	return put(txn, table, key, r, 0);
+}
+
+int db_insert(struct cat_txn *txn, enum db_table table, const struct key *key, const struct record *r)
+{
+	return put(txn, table, key, r, MDB_NOOVERWRITE);
+}
+
+int db_remove(struct cat_txn *txn, enum db_table table, const struct key *key)
+{
+	if (!txn->write)
+		return -EROFS;
+	if (!key_fits(key))
+		return -ENOENT;
+	MDB_val k = val_of_key(key);
+	return txn_code(txn, mdb_del(txn->mdb, txn->catalog->tables[table], &k, NULL));
+}
+
+int db_count(struct cat_txn *txn, enum db_table table, uint64_t *ret)
+{
+	MDB_stat s;
+	int rc = mdb_stat(txn->mdb, txn->catalog->tables[table], &s);
+	if (rc)
+		return txn_code(txn, rc);
+	*ret = s.ms_entries;
+	return 0;
+}
+
+/* ---- cursors ---- */
+
+/* LMDB's cursor under our name; the transaction is found for its codes. */
+struct db_cursor {
+	struct cat_txn *txn;
+	MDB_cursor *mdb;
+};
+
+int db_cursor_open(struct cat_txn *txn, enum db_table table, struct db_cursor **ret)
+{
+	struct db_cursor *c = malloc(sizeof *c);
+	if (!c)
+		abort();
+	c->txn = txn;
+	int rc = mdb_cursor_open(txn->mdb, txn->catalog->tables[table], &c->mdb);
+	if (rc) {
+		free(c);
+		return txn_code(txn, rc);
+	}
+	*ret = c;
+	return 0;
+}
+
+void db_cursor_close(struct db_cursor **cursor)
+{
+	struct db_cursor *c = steal(cursor);
+	if (!c)
+		return;
+	mdb_cursor_close(c->mdb);
+	free(c);
+}
+
+int db_cursor_find(struct db_cursor *c, const struct key *key, struct bytes *ret)
+{
+	if (!key_fits(key))
+		return -ENOENT;
+	MDB_val k = val_of_key(key), v;
+	int rc = mdb_cursor_get(c->mdb, &k, &v, MDB_SET_KEY);
+	if (rc)
+		return txn_code(c->txn, rc);
+	*ret = bytes_of(v);
+	return 0;
+}
+
+static int cursor_put(struct db_cursor *c, const struct key *key, struct bytes value, unsigned flags)
+{
+	if (!c->txn->write)
+		return -EROFS;
+	if (!key_fits(key) || value.len > RECORD_MAX)
+		return -EINVAL;
+	MDB_val k = val_of_key(key), v = val_of(value);
+	return txn_code(c->txn, mdb_cursor_put(c->mdb, &k, &v, flags));
+}
+
+int db_cursor_insert(struct db_cursor *c, const struct key *key, struct bytes value)
+{
+	return cursor_put(c, key, value, MDB_NOOVERWRITE);
+}
+
+int db_cursor_change(struct db_cursor *c, const struct key *key, struct bytes value)
+{
+	return cursor_put(c, key, value, MDB_CURRENT);
+}
+
+int db_cursor_remove(struct db_cursor *c)
+{
+	return c->txn->write ? txn_code(c->txn, mdb_cursor_del(c->mdb, 0)) : -EROFS;
+}
+
+/* ---- walks ---- */
+
+static bool equal(MDB_val v, const struct key *k) { return v.mv_size == k->len && !memcmp(v.mv_data, k->data, k->len); }
+
+static bool begins_with(MDB_val v, const struct key *prefix)
+{
+	return !prefix || (v.mv_size >= prefix->len && !memcmp(v.mv_data, prefix->data, prefix->len));
+}
+
+/* The first row whose key is greater than `after`. */
+static int seek_after(MDB_cursor *c, const struct key *after, MDB_val *k, MDB_val *v)
+{
+	*k = val_of_key(after);
+	int rc = mdb_cursor_get(c, k, v, MDB_SET_RANGE);
+	if (rc == 0 && equal(*k, after))
+		rc = mdb_cursor_get(c, k, v, MDB_NEXT);
+	return rc;
+}
+
+static int seek_first(MDB_cursor *c, const struct key *prefix, const struct key *after, MDB_val *k, MDB_val *v)
+{
+	if (after && after->len)
+		return seek_after(c, after, k, v);
+	if (!prefix || !prefix->len)
+		return mdb_cursor_get(c, k, v, MDB_FIRST);
+	*k = val_of_key(prefix);
+	return mdb_cursor_get(c, k, v, MDB_SET_RANGE);
+}
+
+/* In a write transaction `each` may have moved everything: the place is found again by its key. */
+static int walk_on(struct db_cursor *c, const struct key *prefix, MDB_val k, MDB_val v, int rc, db_each each,
+		   void *ctx)
+{
+	struct key at;
+	while (rc == 0 && begins_with(k, prefix)) {
+		if (k.mv_size > KEY_MAX)
+			return ERR_DAMAGED;
+		if (c->txn->write) {
+			key_start(&at);
+			key_bytes(&at, k.mv_data, k.mv_size);
+		}
+		int r = each(ctx, bytes_of(k), bytes_of(v));
+		if (r)
+			return r;
+		rc = c->txn->write ? seek_after(c->mdb, &at, &k, &v) : mdb_cursor_get(c->mdb, &k, &v, MDB_NEXT);
+	}
+	return rc == MDB_NOTFOUND ? 0 : txn_code(c->txn, rc);
+}
+
+int db_walk(struct cat_txn *txn, enum db_table table, const struct key *prefix, const struct key *after,
+	    db_each each, void *ctx)
+{
+	AUTO_CURSOR struct db_cursor *c = NULL;
+	int r = db_cursor_open(txn, table, &c);
+	if (r)
+		return r;
+	MDB_val k, v;
+	int rc = seek_first(c->mdb, prefix, after, &k, &v);
+	return walk_on(c, prefix, k, v, rc, each, ctx);
+}
+
+int db_walk_back(struct cat_txn *txn, enum db_table table, db_each each, void *ctx)
+{
+	AUTO_CURSOR struct db_cursor *c = NULL;
+	int r = db_cursor_open(txn, table, &c);
+	if (r)
+		return r;
+	MDB_val k, v;
+	int rc = mdb_cursor_get(c->mdb, &k, &v, MDB_LAST);
+	while (rc == 0) {
+		r = each(ctx, bytes_of(k), bytes_of(v));
+		if (r)
+			return r;
+		rc = mdb_cursor_get(c->mdb, &k, &v, MDB_PREV);
+	}
+	return rc == MDB_NOTFOUND ? 0 : txn_code(txn, rc);
+}
+
+/* ---- the whole ---- */
+
+void cat_stat(struct catalog *cat, struct cat_stat *ret)
+{
+	MDB_envinfo info;
+	MDB_stat s;
+	memset(ret, 0, sizeof *ret);
+	commit_queue_stat(cat->queue, &ret->commits, &ret->commit_requests);
+	if (mdb_env_info(cat->env, &info) || mdb_env_stat(cat->env, &s))
+		return;
+	ret->map_size = info.me_mapsize;
+	ret->used_bytes = ((uint64_t)info.me_last_pgno + 1) * s.ms_psize;
+}
+
+int catalog_copy(struct catalog *cat, int fd, struct error *err)
+{
+	int rc = mdb_env_copyfd2(cat->env, fd, MDB_CP_COMPACT);
+	return rc ? fail_lmdb(err, rc, "The catalog could not be copied") : 0;
+}

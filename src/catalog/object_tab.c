@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Objects: key (domain, 16 bytes of the hash), value 16 bytes; and the loose list with the same keys, which is
+ * an index of the objects with no references: whoever changes a count changes it too.
+ *
+ * What works on many objects goes through them in order of key with one cursor a table, so that a leaf page is
+ * found once; the packs' live numbers are gathered and written at the end.
+ *
+ * The value: a byte with the version in its upper half and the kind in its lower, 24 bits of length, pack, offset, references.
+ */
+#include "catalog/object_tab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "catalog/db.h"
+#include "catalog/pack_tab.h"
+
+#define OBJECT_VERSION 1
+#define OBJECT_VALUE_SIZE 16
+#define LENGTH_LIMIT (1u << 24)
+#define HASH_PART (OBJECT_KEY_SIZE - 4)
+
+/* ---- bytes ---- */
+
+static struct key *object_key(struct key *k, uint32_t domain, const struct hash *hash)
+{
+	k->len = OBJECT_KEY_SIZE;
+	put_be32(k->data, domain);
+	memcpy(k->data + 4, hash->b, HASH_PART);
+	return k;
+}
+
+static struct bytes encode(const struct object_row *row, uint8_t ret[OBJECT_VALUE_SIZE])
+{
+	put_le32(ret, row->place.length << 8 | OBJECT_VERSION << 4 | row->place.kind);
+	put_le32(ret + 4, row->place.pack);
+	put_le32(ret + 8, row->place.offset);
+	put_le32(ret + 12, row->refs);
+	return (struct bytes){ ret, OBJECT_VALUE_SIZE };
+}
+
+static int decode(struct bytes value, struct object_row *ret)
+{
+	if (value.len != OBJECT_VALUE_SIZE)
+		return ERR_DAMAGED;
+	uint32_t first = get_le32(value.data);
+	ret->place.kind = first & 15;
+	ret->place.length = first >> 8;
+	ret->place.pack = get_le32(value.data + 4);
+	ret->place.offset = get_le32(value.data + 8);
+	ret->refs = get_le32(value.data + 12);
+	return (first >> 4 & 15) == OBJECT_VERSION && ret->place.kind <= OBJECT_NODE ? 0 : ERR_DAMAGED;
+}
+
+static bool place_is_sound(const struct place *p)
+{
+	return p->pack && p->length && p->length < LENGTH_LIMIT && p->kind <= OBJECT_NODE;
+}
+
+static bool same_place(const struct place *a, const struct place *b)
+{
+	return a->pack == b->pack && a->offset == b->offset && a->length == b->length && a->kind == b->kind;
+}
+
+static bool same_object(const struct hash *a, const struct hash *b) { return memcmp(a, b, HASH_PART) == 0; }
+
+/* ---- looking up ---- */
+
+int object_get(struct cat_txn *txn, uint32_t domain, const struct hash *hash, struct object_row *ret)
+{
+	struct key k;
+	struct bytes value;
+	int r = db_get(txn, DB_OBJECT, object_key(&k, domain, hash), &value);
+	return r ? r : decode(value, ret);
+}
+
+static int index_find(void *ctx, uint32_t domain, const struct hash *hash, struct place *ret)
+{
+	struct cat_txn *txn = NULL;
+	struct object_row row;
+	int r = cat_begin(ctx, &txn, NULL);
+	if (r)
+		return r;
+	r = object_get(txn, domain, hash, &row);
+	cat_end(&txn);
+	if (r == 0)
+		*ret = row.place;
+	return r;
+}
+
+struct index object_index(struct catalog *catalog) { return (struct index){ index_find, catalog }; }
+
+/* ---- changing: an edit is a pair of cursors and what it did to packs ---- */
+
+struct edit {
+	struct cat_txn *txn;
+	struct db_cursor *objects, *loose;
+	struct pack_changes packs;
+};
+
+static int edit_start(struct edit *e, struct cat_txn *txn)
+{
+	e->txn = txn;
+	e->objects = e->loose = NULL;
+	e->packs.count = 0;
+	int r = db_cursor_open(txn, DB_OBJECT, &e->objects);
+	return r ? r : db_cursor_open(txn, DB_LOOSE, &e->loose);
+}
+
+/* `r` is how it went so far; the answer how it went in all. */
+static int edit_end(struct edit *e, int r)
+{
+	db_cursor_close(&e->objects);
+	db_cursor_close(&e->loose);
+	return r ? r : pack_changes_write(e->txn, &e->packs);
+}
+
+static int make_loose(struct edit *e, const struct key *k)
+{
+	static const uint8_t version = OBJECT_VERSION;
+	int r = db_cursor_insert(e->loose, k, (struct bytes){ &version, 1 });
+	return r == -EEXIST ? 0 : r;
+}
+
+static int make_held(struct edit *e, const struct key *k)
+{
+	struct bytes value;
+	int r = db_cursor_find(e->loose, k, &value);
+	if (r)
+		return r == -ENOENT ? 0 : r;
+	return db_cursor_remove(e->loose);
+}
+
+static int find_row(struct edit *e, const struct key *k, struct object_row *ret)
+{
+	struct bytes value;
+	int r = db_cursor_find(e->objects, k, &value);
+	return r ? r : decode(value, ret);
+}
+
+static int change_row(struct edit *e, const struct key *k, const struct object_row *row)
+{
+	uint8_t value[OBJECT_VALUE_SIZE];
+	return db_cursor_change(e->objects, k, encode(row, value));
+}
+
+/* ---- inserting ---- */
+
+static int insert_one(struct edit *e, uint32_t domain, const struct hash *hash, const struct place *place,
+		      bool *ret_inserted)
+{
+	struct key k;
+	uint8_t value[OBJECT_VALUE_SIZE];
+	struct object_row row = { .place = *place, .refs = 0 };
+	if (hash_is_none(hash) || !place_is_sound(place))
+		return -EINVAL;
+	int r = db_cursor_insert(e->objects, object_key(&k, domain, hash), encode(&row, value));
+	*ret_inserted = r == 0;
+	if (r)
+		return r == -EEXIST ? 0 : r;
+	r = make_loose(e, &k);
+	return r ? r : pack_gains(e->txn, &e->packs, place);
+}
+
+int object_insert_many(struct cat_txn *txn, uint32_t domain, const struct hash *hashes, const struct place *places,
+		       size_t count, uint8_t *ret_inserted)
+{
+	struct edit e;
+	int r = edit_start(&e, txn);
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		bool inserted = false;
+		r = insert_one(&e, domain, &hashes[i], &places[i], &inserted);
+		if (ret_inserted)
+			ret_inserted[i] = inserted;
+	}
+	return edit_end(&e, r);
+}
+
+int object_insert(struct cat_txn *txn, uint32_t domain, const struct hash *hash, const struct place *place)
+{
+	uint8_t inserted;
+	int r = object_insert_many(txn, domain, hash, place, 1, &inserted);
+	return r ? r : inserted;
+}
+
+/* ---- references ---- */
+
+static int ref_one(struct edit *e, const struct key *k, struct object_row *row, size_t times)
+{
+	if (times > UINT32_MAX - row->refs)
+		return -EOVERFLOW;
+	if (row->refs == 0) {
+		int r = make_held(e, k);
+		if (r)
+			return r;
+	}
+	row->refs += (uint32_t)times;
+	return change_row(e, k, row);
+}
+
+static int unref_one(struct edit *e, const struct key *k, struct object_row *row, size_t times)
+{
+	if (times > row->refs)
+		return ERR_DAMAGED;
+	row->refs -= (uint32_t)times;
+	int r = change_row(e, k, row);
+	return r == 0 && row->refs == 0 ? make_loose(e, k) : r;
+}
+
+typedef int (*refer_fn)(struct edit *, const struct key *, struct object_row *, size_t times);
+
+static int refer_times(struct edit *e, uint32_t domain, const struct hash *hash, size_t times, refer_fn refer)
+{
+	struct key k;
+	struct object_row row;
+	if (hash_is_none(hash))
+		return 0;
+	int r = find_row(e, object_key(&k, domain, hash), &row);
+	if (r)
+		return r == -ENOENT ? ERR_STALE : r;
+	return refer(e, &k, &row, times);
+}
+
+static int compare_hashes(const void *a, const void *b) { return hash_compare(a, b); }
+
+static int refer_many(struct cat_txn *txn, uint32_t domain, struct hash *hashes, size_t count, refer_fn refer)
+{
+	struct edit e;
+	if (count > 1)
+		qsort(hashes, count, sizeof *hashes, compare_hashes);
+	int r = edit_start(&e, txn);
+	for (size_t i = 0, n; r == 0 && i < count; i += n) {
+		for (n = 1; i + n < count && same_object(&hashes[i], &hashes[i + n]); n++)
+			;
+		r = refer_times(&e, domain, &hashes[i], n, refer);
+	}
+	return edit_end(&e, r);
+}
+
+int object_ref_many(struct cat_txn *txn, uint32_t domain, struct hash *hashes, size_t count)
+{
+	return refer_many(txn, domain, hashes, count, ref_one);
+}
+
+int object_unref_many(struct cat_txn *txn, uint32_t domain, struct hash *hashes, size_t count)
+{
+	return refer_many(txn, domain, hashes, count, unref_one);
+}
+
+int object_ref(struct cat_txn *txn, uint32_t domain, const struct hash *hash)
+{
+	struct hash one = *hash;
+	return refer_many(txn, domain, &one, 1, ref_one);
+}
+
+int object_unref(struct cat_txn *txn, uint32_t domain, const struct hash *hash)
+{
+	struct hash one = *hash;
+	return refer_many(txn, domain, &one, 1, unref_one);
+}
+
+/* ---- removing, moving ---- */
+
+static int remove_one(struct edit *e, const struct key *k)
+{
+	struct object_row row;
+	int r = find_row(e, k, &row);
+	if (r)
+		return r;
+	if (row.refs)
+		return -EBUSY;
+	r = db_cursor_remove(e->objects);
+	if (r == 0)
+		r = make_held(e, k);
+	return r ? r : pack_loses(e->txn, &e->packs, &row.place);
+}
+
+int object_remove(struct cat_txn *txn, uint32_t domain, const struct hash *hash)
+{
+	struct key k;
+	struct edit e;
+	int r = edit_start(&e, txn);
+	if (r == 0)
+		r = remove_one(&e, object_key(&k, domain, hash));
+	return edit_end(&e, r);
+}
+
+static int move_one(struct edit *e, const struct key *k, const struct place *from, const struct place *to)
+{
+	struct object_row row;
+	int r = find_row(e, k, &row);
+	if (r)
+		return r;
+	if (!same_place(&row.place, from))
+		return -ESTALE;
+	row.place = *to;
+	r = change_row(e, k, &row);
+	if (r == 0)
+		r = pack_loses(e->txn, &e->packs, from);
+	return r ? r : pack_gains(e->txn, &e->packs, to);
+}
+
+int object_move(struct cat_txn *txn, uint32_t domain, const struct hash *hash, const struct place *from,
+		const struct place *to)
+{
+	struct key k;
+	struct edit e;
+	if (!place_is_sound(to))
+		return -EINVAL;
+	int r = edit_start(&e, txn);
+	if (r == 0)
+		r = move_one(&e, object_key(&k, domain, hash), from, to);
+	return edit_end(&e, r);
+}
+
+/* ---- walks that come back for more ---- */
+
+struct gathering {
+	struct cat_txn *txn;
+	struct loose *ret;
+	unsigned count, max;
+};
+
+#define GATHERED 1 /* ends the walk: there are as many as were asked for */
+
+static int gather(struct gathering *g, struct bytes key, struct loose **ret)
+{
+	if (g->count == g->max)
+		return GATHERED;
+	if (key.len != OBJECT_KEY_SIZE)
+		return ERR_DAMAGED;
+	struct loose *at = &g->ret[g->count++];
+	memset(at, 0, sizeof *at);
+	at->domain = get_be32(key.data);
+	memcpy(at->hash.b, key.data + 4, HASH_PART);
+	*ret = at;
+	return 0;
+}
+
+static int gather_object(void *ctx, struct bytes key, struct bytes value)
+{
+	struct loose *at;
+	int r = gather(ctx, key, &at);
+	return r ? r : decode(value, &at->row);
+}
+
+static int gather_loose(void *ctx, struct bytes key, struct bytes value)
+{
+	struct gathering *g = ctx;
+	struct loose *at;
+	int r = gather(g, key, &at);
+	(void)value;
+	return r ? r : db_must_be(object_get(g->txn, at->domain, &at->hash, &at->row));
+}
+
+static int gather_from(struct cat_txn *txn, enum db_table table, uint8_t cursor[32], struct loose *ret,
+		       unsigned max, db_each each)
+{
+	struct gathering g = { txn, ret, 0, max };
+	struct key from;
+	key_start(&from);
+	key_bytes(&from, cursor, OBJECT_KEY_SIZE);
+	int r = db_walk(txn, table, NULL, &from, each, &g);
+	if (r < 0)
+		return r;
+	if (g.count)
+		memcpy(cursor, object_key(&from, ret[g.count - 1].domain, &ret[g.count - 1].hash)->data,
+		       OBJECT_KEY_SIZE);
+	return (int)g.count;
+}
+
+int object_loose(struct cat_txn *txn, uint8_t cursor[32], struct loose *ret, unsigned max)
+{
+	return gather_from(txn, DB_LOOSE, cursor, ret, max, gather_loose);
+}
+
+int object_each(struct cat_txn *txn, uint8_t cursor[32], struct loose *ret, unsigned max)
+{
+	return gather_from(txn, DB_OBJECT, cursor, ret, max, gather_object);
+}

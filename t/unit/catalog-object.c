@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* object_tab: places, references, the loose list and the packs' live numbers agree with a model, whatever is done. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/num.h"
+#include "catalog/db.h"
+#include "catalog/object_tab.h"
+#include "tap.h"
+
+#define OBJECTS 300
+#define PACKS 6
+#define DOMAINS 2
+
+struct model_object {
+	bool there;
+	struct object_row row;
+};
+
+struct model {
+	struct model_object objects[DOMAINS][OBJECTS];
+	struct pack_row packs[PACKS + 1];
+	uint64_t random;
+};
+
+static struct catalog *cat;
+
+static struct hash hash_at(uint32_t i)
+{
+	struct hash h;
+	hash_of(&i, sizeof i, &h);
+	return h;
+}
+
+static uint64_t below(struct model *m, uint64_t limit) { return test_random(&m->random) % limit; }
+
+static struct place any_place(struct model *m)
+{
+	return (struct place){ 1 + (uint32_t)below(m, PACKS), (uint32_t)below(m, 1u << 26),
+			       1 + (uint32_t)below(m, 65536), (uint8_t)below(m, 2) };
+}
+
+/* Domains are numbered from 1; their numbers are far apart, so that byte order matters. */
+static uint32_t domain_at(unsigned d) { return d == 0 ? 1 : 256; }
+
+static void live(struct model *m, const struct place *p, int sign)
+{
+	m->packs[p->pack].live_bytes += (uint64_t)(sign * (int64_t)p->length);
+	m->packs[p->pack].live_count += (uint32_t)sign;
+}
+
+static int put_packs(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct model *m = arg;
+	int r = 0;
+	(void)err;
+	for (uint32_t no = 1; r == 0 && no <= PACKS; no++) {
+		m->packs[no] = (struct pack_row){ no, no % 2, 1, no * 1000, 0, 0 };
+		r = pack_row_put(txn, &m->packs[no]);
+	}
+	return r;
+}
+
+/* ---- one random step, in the table and in the model; false: they do not agree ---- */
+
+static bool step_insert(struct model *m, struct cat_txn *txn, unsigned d, uint32_t i)
+{
+	struct hash h = hash_at(i);
+	struct place p = any_place(m);
+	struct model_object *o = &m->objects[d][i];
+	int want = !o->there;
+	if (!o->there) {
+		*o = (struct model_object){ true, { p, 0 } };
+		live(m, &p, 1);
+	}
+	return object_insert(txn, domain_at(d), &h, &p) == want;
+}
+
+static bool step_ref(struct model *m, struct cat_txn *txn, unsigned d, uint32_t i)
+{
+	struct hash h = hash_at(i);
+	struct model_object *o = &m->objects[d][i];
+	int want = o->there ? 0 : ERR_STALE;
+	if (o->there)
+		o->row.refs++;
+	return object_ref(txn, domain_at(d), &h) == want;
+}
+
+static bool step_unref(struct model *m, struct cat_txn *txn, unsigned d, uint32_t i)
+{
+	struct hash h = hash_at(i);
+	struct model_object *o = &m->objects[d][i];
+	int want = !o->there ? ERR_STALE : o->row.refs ? 0 : ERR_DAMAGED;
+	if (want == 0)
+		o->row.refs--;
+	return object_unref(txn, domain_at(d), &h) == want;
+}
+
+static bool step_remove(struct model *m, struct cat_txn *txn, unsigned d, uint32_t i)
+{
+	struct hash h = hash_at(i);
+	struct model_object *o = &m->objects[d][i];
+	int want = !o->there ? -ENOENT : o->row.refs ? -EBUSY : 0;
+	if (want == 0) {
+		o->there = false;
+		live(m, &o->row.place, -1);
+	}
+	return object_remove(txn, domain_at(d), &h) == want;
+}
+
+static bool step_move(struct model *m, struct cat_txn *txn, unsigned d, uint32_t i)
+{
+	struct hash h = hash_at(i);
+	struct model_object *o = &m->objects[d][i];
+	struct place from = o->row.place, to = any_place(m);
+	int want = o->there ? 0 : -ENOENT;
+	if (below(m, 4) == 0) {
+		from.offset ^= 1;
+		want = o->there ? -ESTALE : -ENOENT;
+	}
+	if (want == 0) {
+		live(m, &from, -1);
+		live(m, &to, 1);
+		o->row.place = to;
+	}
+	return object_move(txn, domain_at(d), &h, &from, &to) == want;
+}
+
+/* A node's worth of references, with repetitions and holes, of objects that are there. */
+static bool step_many(struct model *m, struct cat_txn *txn, unsigned d, bool ref)
+{
+	struct hash hashes[64];
+	size_t n = 0;
+	for (unsigned tries = below(m, 64); tries; tries--) {
+		uint32_t i = (uint32_t)below(m, OBJECTS);
+		struct model_object *o = &m->objects[d][i];
+		unsigned times = (unsigned)below(m, 3);
+		if (!o->there)
+			continue;
+		for (; times && n < 63 && (ref || o->row.refs); times--) {
+			hashes[n++] = hash_at(i);
+			o->row.refs += ref ? 1 : -1u;
+		}
+		if (below(m, 5) == 0)
+			hashes[n++] = hash_none;
+		if (n >= 60)
+			break;
+	}
+	return (ref ? object_ref_many : object_unref_many)(txn, domain_at(d), hashes, n) == 0;
+}
+
+static bool step(struct model *m, struct cat_txn *txn)
+{
+	unsigned d = (unsigned)below(m, DOMAINS);
+	uint32_t i = (uint32_t)below(m, OBJECTS);
+	switch (below(m, 9)) {
+	case 0:
+	case 1: return step_insert(m, txn, d, i);
+	case 2: return step_ref(m, txn, d, i);
+	case 3: return step_unref(m, txn, d, i);
+	case 4:
+	case 5: return step_remove(m, txn, d, i);
+	case 6: return step_move(m, txn, d, i);
+	case 7: return step_many(m, txn, d, true);
+	default: return step_many(m, txn, d, false);
+	}
+}
+
+/* ---- comparing all of it ---- */
+
+static bool same_row(const struct object_row *a, const struct object_row *b)
+{
+	return a->refs == b->refs && a->place.pack == b->place.pack && a->place.offset == b->place.offset &&
+	       a->place.length == b->place.length && a->place.kind == b->place.kind;
+}
+
+static unsigned count_model(const struct model *m, bool loose_only)
+{
+	unsigned n = 0;
+	for (unsigned d = 0; d < DOMAINS; d++)
+		for (unsigned i = 0; i < OBJECTS; i++)
+			n += m->objects[d][i].there && (!loose_only || m->objects[d][i].row.refs == 0);
+	return n;
+}
+
+static bool check_rows(const struct model *m, struct cat_txn *txn)
+{
+	for (unsigned d = 0; d < DOMAINS; d++)
+		for (uint32_t i = 0; i < OBJECTS; i++) {
+			struct hash h = hash_at(i);
+			struct object_row row;
+			const struct model_object *o = &m->objects[d][i];
+			int r = object_get(txn, domain_at(d), &h, &row);
+			if (r != (o->there ? 0 : -ENOENT) || (o->there && !same_row(&row, &o->row)))
+				return false;
+		}
+	return true;
+}
+
+/* A walk in small pieces gives each once, in order, and as many as the model has. */
+static bool check_walk(const struct model *m, struct cat_txn *txn, bool loose_only)
+{
+	uint8_t cursor[32] = { 0 };
+	struct loose got[7], last = { .domain = 0 };
+	unsigned n = 0;
+	for (;;) {
+		int r = (loose_only ? object_loose : object_each)(txn, cursor, got, 7);
+		if (r < 0)
+			return false;
+		for (int i = 0; i < r; i++) {
+			struct object_row row;
+			bool later = got[i].domain > last.domain ||
+				     (got[i].domain == last.domain && hash_compare(&got[i].hash, &last.hash) > 0);
+			if (!later || object_get(txn, got[i].domain, &got[i].hash, &row) ||
+			    !same_row(&row, &got[i].row) || (loose_only && row.refs))
+				return false;
+			last = got[i];
+		}
+		n += (unsigned)r;
+		if (r < 7)
+			return n == count_model(m, loose_only);
+	}
+}
+
+static bool check_packs(const struct model *m, struct cat_txn *txn)
+{
+	uint64_t bytes = 0, all_live = 0, got_bytes, got_live, got_packs, got_objects;
+	for (uint32_t no = 1; no <= PACKS; no++) {
+		struct pack_row row;
+		const struct pack_row *want = &m->packs[no];
+		if (pack_row_get(txn, no, &row) || row.live_bytes != want->live_bytes ||
+		    row.live_count != want->live_count || row.bytes != want->bytes || row.pool != want->pool)
+			return false;
+		bytes += want->bytes;
+		all_live += want->live_bytes;
+	}
+	return pack_totals(txn, &got_bytes, &got_live, &got_packs, &got_objects) == 0 && got_bytes == bytes &&
+	       got_live == all_live && got_packs == PACKS && got_objects == count_model(m, false);
+}
+
+static bool agrees(const struct model *m)
+{
+	struct cat_txn *txn = NULL;
+	if (cat_begin(cat, &txn, NULL))
+		return false;
+	bool good = check_rows(m, txn) && check_walk(m, txn, false) && check_walk(m, txn, true) &&
+		    check_packs(m, txn);
+	cat_end(&txn);
+	return good;
+}
+
+struct batch {
+	struct model *model;
+	bool good, give_up;
+};
+
+static int run_batch(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct batch *b = arg;
+	(void)err;
+	b->good = true;
+	for (unsigned n = 1 + (unsigned)below(b->model, 30); n && b->good; n--)
+		b->good = step(b->model, txn);
+	return b->give_up ? -ECANCELED : 0;
+}
+
+static void test_random_steps(void)
+{
+	static struct model m, before;
+	bool good = true;
+	m.random = test_seed();
+	ok(cat_write(cat, put_packs, &m, NULL) == 0, "packs are put");
+	for (unsigned round = 0; good && round < 150; round++) {
+		struct batch b = { &m, true, below(&m, 5) == 0 };
+		before = m;
+		int r = cat_write(cat, run_batch, &b, NULL);
+		good = b.good && r == (b.give_up ? -ECANCELED : 0);
+		if (b.give_up) { /* the model goes back too, but not to the same random numbers */
+			before.random = m.random;
+			m = before;
+		}
+		if (round % 10 == 9)
+			good = good && agrees(&m);
+	}
+	ok(good, "random steps, some of them undone, agree with the model");
+	ok(agrees(&m), "and so does all of it at the end");
+}
+
+/* ---- promises that the model does not make ---- */
+
+static int missing_pack(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct hash h = hash_at(90000);
+	struct place p = { 4711, 0, 10, OBJECT_CHUNK };
+	(void)arg, (void)err;
+	return object_insert(txn, 1, &h, &p);
+}
+
+static int unsound(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct hash h = hash_at(90001);
+	struct place good = { 1, 0, 10, OBJECT_CHUNK }, long_one = { 1, 0, 1u << 24, OBJECT_CHUNK };
+	(void)arg, (void)err;
+	is_int(object_insert(txn, 1, &hash_none, &good), -EINVAL, "a hole is not an object");
+	is_int(object_insert(txn, 1, &h, &long_one), -EINVAL, "a length that the row cannot hold is refused");
+	return 0;
+}
+
+static int stale_many(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct hash hashes[3] = { hash_at(90002), hash_none, hash_at(90003) };
+	(void)arg, (void)err;
+	return object_ref_many(txn, 1, hashes, 3);
+}
+
+static int prefix_is_enough(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct hash h = hash_at(90004), part = { .b = { 0 } };
+	struct place p = { 1, 77, 10, OBJECT_NODE };
+	struct object_row row;
+	(void)arg, (void)err;
+	memcpy(part.b, h.b, 16);
+	is_int(object_insert(txn, 1, &h, &p), 1, "inserted");
+	is_int(object_get(txn, 1, &part, &row), 0, "16 bytes of the hash are enough to find it");
+	is_int(row.place.offset, 77, "at its place");
+	is_int(object_insert(txn, 2, &h, &p), 1, "another domain does not know it");
+	is_int(object_ref(txn, 1, &part), 0, "to refer to it");
+	struct hash both[2] = { h, part };
+	is_int(object_ref_many(txn, 1, both, 2), 0, "mixed with whole hashes too");
+	is_int(object_get(txn, 1, &h, &row), 0, "it is there");
+	is_int(row.refs, 3, "all were counted");
+	return -ECANCELED;
+}
+
+static int pack_life(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct pack_row row = { 500, 3, 7, 1 << 20, 0, 0 }, got;
+	(void)arg, (void)err;
+	is_int(pack_row_put(txn, &row), 0, "a pack is put");
+	is_int(cat_counter_get(txn, COUNTER_PACK), 500, "the counter of packs follows");
+	is_int(pack_row_get(txn, 500, &got), 0, "it is there");
+	ok(got.pool == 3 && got.domain == 7 && got.bytes == 1 << 20, "with its fields");
+	is_int(pack_row_remove(txn, 500), 0, "it is removed");
+	is_int(pack_row_remove(txn, 500), -ENOENT, "once");
+	is_int(pack_row_get(txn, 500, &got), -ENOENT, "and gone");
+	is_int(cat_counter_get(txn, COUNTER_PACK), 500, "its number is not given again");
+	return 0;
+}
+
+static int damage(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct hash h = hash_at(90005);
+	struct object_row row;
+	struct key k;
+	struct record r;
+	(void)arg, (void)err;
+	key_of_u32(&k, 1);
+	key_bytes(&k, h.b, 16);
+	record_start(&r, 1);
+	record_u64(&r, 1);
+	is_int(db_put(txn, DB_OBJECT, &k, &r), 0, "a short row is put");
+	is_int(object_get(txn, 1, &h, &row), ERR_DAMAGED, "and is damage");
+	is_int(object_ref(txn, 1, &h), ERR_DAMAGED, "to whoever changes it too");
+	record_start(&r, 0xff); /* neither the version nor a kind */
+	record_bytes(&r, "0123456789abcde", 15);
+	is_int(db_put(txn, DB_OBJECT, &k, &r), 0, "a row of another version is put");
+	is_int(object_get(txn, 1, &h, &row), ERR_DAMAGED, "and is damage");
+	return -ECANCELED;
+}
+
+static void test_promises(void)
+{
+	struct error err = { .code = 0 };
+	struct cat_txn *txn = NULL;
+	struct hash h = hash_at(90000);
+	struct object_row row;
+	is_int(cat_write(cat, missing_pack, NULL, &err), ERR_STALE, "no object goes into an unknown pack");
+	ok(err.code == ERR_STALE && err.text[0], "a sentence says so: %s", err.text);
+	is_int(cat_write(cat, unsound, NULL, NULL), 0, "unsound objects");
+	is_int(cat_write(cat, stale_many, NULL, NULL), ERR_STALE, "references to what is missing are stale");
+	is_int(cat_write(cat, prefix_is_enough, NULL, NULL), -ECANCELED, "short hashes");
+	is_int(cat_write(cat, pack_life, NULL, NULL), 0, "packs come and go");
+	is_int(cat_write(cat, damage, NULL, NULL), -ECANCELED, "damage is told");
+	ok(cat_begin(cat, &txn, NULL) == 0 && object_get(txn, 1, &h, &row) == -ENOENT, "nothing of that was kept");
+	is_int(object_ref(txn, 1, &h), ERR_STALE, "nothing is found to change");
+	struct pack_row pack = { .no = 9 };
+	is_int(pack_row_put(txn, &pack), -EROFS, "nothing can be written in a read transaction");
+	cat_end(&txn);
+}
+
+/* ---- many ---- */
+
+#define MANY 5000
+
+struct many {
+	uint32_t first;
+	struct hash hashes[MANY];
+	struct place places[MANY];
+	uint8_t inserted[MANY];
+};
+
+static int by_hash(const void *a, const void *b) { return hash_compare(a, b); }
+
+static int insert_sorted(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct many *m = arg;
+	(void)err;
+	for (uint32_t i = 0; i < MANY; i++) {
+		m->hashes[i] = hash_at(m->first + i);
+		m->places[i] = (struct place){ 1 + i % PACKS, i, 100, OBJECT_CHUNK };
+	}
+	qsort(m->hashes, MANY, sizeof *m->hashes, by_hash);
+	int64_t start = clock_mono();
+	int r = object_insert_many(txn, 3, m->hashes, m->places, MANY, m->inserted);
+	diag("insert_many: %d ns each", (int)((clock_mono() - start) / MANY));
+	return r;
+}
+
+static int ref_all(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct many *m = arg;
+	(void)err;
+	int64_t start = clock_mono();
+	int r = object_ref_many(txn, 3, m->hashes, MANY);
+	diag("ref_many: %d ns each", (int)((clock_mono() - start) / MANY));
+	return r;
+}
+
+static unsigned sum(const uint8_t *flags, unsigned n)
+{
+	unsigned total = 0;
+	while (n--)
+		total += flags[n];
+	return total;
+}
+
+static void test_many(void)
+{
+	static struct many m = { .first = 100000 };
+	struct index index = object_index(cat);
+	struct place p;
+	bool good = true;
+	is_int(cat_write(cat, insert_sorted, &m, NULL), 0, "thousands are inserted at once");
+	is_int(sum(m.inserted, MANY), MANY, "all were new");
+	m.first += MANY / 2;
+	is_int(cat_write(cat, insert_sorted, &m, NULL), 0, "again, half of them");
+	is_int(sum(m.inserted, MANY), MANY / 2, "half were new");
+	is_int(cat_write(cat, ref_all, &m, NULL), 0, "all are referred to");
+	int64_t start = clock_mono();
+	for (unsigned i = 0; good && i < 20 * MANY; i++)
+		good = index.find(index.ctx, 3, &m.hashes[i * 7919 % MANY], &p) == 0 && p.length == 100;
+	diag("index.find: %d ns each", (int)((clock_mono() - start) / (20 * MANY)));
+	ok(good, "the index finds them");
+	is_int(index.find(index.ctx, 4, &m.hashes[0], &p), -ENOENT, "but not in another domain");
+}
+
+int main(void)
+{
+	struct error err;
+	if (catalog_open(&cat, test_folder(), CAT_CREATE, &err))
+		bail("%s", err.text);
+	test_random_steps();
+	test_promises();
+	test_many();
+	catalog_close(cat);
+	return done_testing();
+}
