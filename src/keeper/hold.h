@@ -54,8 +54,8 @@ void hold_flight_begin(struct hold *, unsigned slot, uint32_t conn, uint64_t uni
 void hold_flight_end(struct hold *, unsigned slot);
 
 /* Called by the keeper when a daemon died: what was under way gets one more death. `crashed`: by its own fault (SIGSEGV, SIGABRT,
- * SIGBUS …), which counts 30; killed from outside counts 1. */
-void hold_flights_died(struct hold *, bool crashed);
+ * SIGBUS …), which counts 30; killed from outside counts 1. Returns how many requests reached DEATHS_MAX by it. */
+unsigned hold_flights_died(struct hold *, bool crashed);
 /* How much this request has on its account; at 90 or more it is answered with EIO instead of being tried again. */
 unsigned hold_deaths(struct hold *, uint32_t conn, uint64_t unique);
 #define DEATHS_MAX 90

@@ -4,9 +4,16 @@
  * again when it dies.
  *
  *     start ──► daemon running ──(dies)──► hold_flights_died ──► start
- *                  │  exits 0: asked to end        │ 5 deaths within 10 s of their start, or kernel < 6.9 with mounts
+ *                  │  exits 0: asked to end        │ 5 bad deaths, or kernel < 6.9 with mounts
  *                  ▼                               ▼
  *               keeper ends                 descriptors closed, mounts undone, keeper ends with an error
+ *
+ * Bad deaths, each within 10 s of that daemon's start: 5 in a row without one having become ready; or 5 that were their own
+ * doing (SIGSEGV, SIGABRT, …, or an exit code). A death that comes later begins both counts anew, a crash by which a
+ * request is condemned (hold.h) that of crashes: that request will not do it again. So being killed from outside does not count
+ * when the daemon was ready. A daemon that says KEEP_FAILED before any was ever ready is not tried again.
+ *
+ * Mounts that are left at the end are undone in any case: without a descriptor they are only ENOTCONN.
  *
  * SIGTERM, SIGINT, SIGHUP: passed on to the daemon as SIGTERM, which ends cleanly; kept back for at most 30 s, then SIGKILL.
  * The keeper dying ends the daemon: it sees the end of their channel.
@@ -26,6 +33,7 @@ enum keep_kind {
 	KEEP_INIT,     /* daemon -> keeper: this is its INIT */
 	KEEP_DROP,     /* daemon -> keeper: it is gone */
 	KEEP_READY,    /* daemon -> keeper: serving; the keeper tells whoever started it. keeper -> daemon at start: that was all */
+	KEEP_FAILED,   /* daemon -> keeper, before it exits with an error: it cannot serve, `dir` is the sentence that says why */
 };
 
 struct keep_message {
@@ -37,7 +45,8 @@ struct keep_message {
 	char dir[4096];
 };
 
-/* Send and receive one, with a descriptor or -1. 0; -EPIPE: the other side is gone; -EAGAIN on a non-blocking channel. */
+/* Send and receive one, with a descriptor or -1. 0; -EPIPE: the other side is gone; -EAGAIN on a non-blocking channel;
+ * -EBADMSG: not a message of ours. */
 int keep_send(int channel, const struct keep_message *, int fd) MUST_USE;
 int keep_receive(int channel, struct keep_message *ret, int *ret_fd) MUST_USE;
 
@@ -45,7 +54,7 @@ struct keeper_conf {
 	const char *store;       /* path */
 	int listen_fd;           /* unix socket, listening */
 	int lock_fd;             /* the store's lock, held */
-	int ready_fd;            /* one line is written here when the daemon serves ("ready\n") or cannot ("<sentence>\n"); -1 */
+	int ready_fd;            /* one line is written here when the daemon serves ("ready\n") or cannot ("<sentence>\n"), then it is closed; -1 */
 	bool linger;             /* false: the daemon ends with the last mount (it was started by a mount) */
 	const char *program;     /* what to execute: PROGRAM daemon STORE, descriptors by IMAGEFS_CHANNEL_FD, _HOLD_FD, _LISTEN_FD, _LOCK_FD in the environment; IMAGEFS_LINGER=0|1 */
 };
