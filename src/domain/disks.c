@@ -23,6 +23,7 @@ struct open_disk {
 	struct disk *disk;
 	unsigned users;
 	bool dropped;          /* gone from the catalog */
+	bool closing;          /* being closed, without the lock: wait for it */
 	uint64_t idle_since;   /* order of becoming idle */
 	struct map_root pinned;
 	struct open_disk *next;
@@ -33,6 +34,7 @@ struct disks {
 	char overlay_dir[PATH_MAX];
 	pthread_mutex_t lock; /* guards the table; never held while a disk is folded or read */
 	struct open_disk *buckets[BUCKETS];
+	pthread_cond_t closed; /* an entry has left the table */
 	uint64_t clock;
 	unsigned n_open, n_idle;
 };
@@ -211,17 +213,43 @@ struct disks *disks_new(struct service *s)
 		abort();
 	d->service = s;
 	pthread_mutex_init(&d->lock, NULL);
+	pthread_cond_init(&d->closed, NULL);
 	snprintf(d->overlay_dir, sizeof d->overlay_dir, "%s/overlay", s->dir);
 	return d;
 }
 
-static void close_one(struct disks *d, struct open_disk *o)
+/* Leftovers of a disk that could not be removed are found again by gc at the next start. */
+static void forget_files(struct disks *d, uint64_t number)
+{
+	struct error ignored;
+	if (disk_forget(d->overlay_dir, number, &ignored))
+		return;
+}
+
+static void unlink_one(struct disks *d, struct open_disk *gone)
+{
+	struct open_disk **p = &d->buckets[gone->number % BUCKETS];
+	while (*p != gone)
+		p = &(*p)->next;
+	*p = gone->next;
+	d->n_open--;
+}
+
+/* Closing waits for the disk's jobs, and those may commit and come back for the lock: so it is done without it. Until it is done
+ * the entry stays in the table, and whoever wants that number waits. */
+static void close_idle(struct disks *d, struct open_disk *o)
 {
 	uint32_t domain = disk_domain(o->disk);
+	o->closing = true;
+	d->n_idle--;
+	pthread_mutex_unlock(&d->lock);
 	disk_close(o->disk);
 	if (o->dropped)
-		(void)disk_forget(d->overlay_dir, o->number, NULL); /* leftovers are found again by gc at the next start */
+		forget_files(d, o->number);
 	gc_unpin(d->service->gc, domain, &o->pinned);
+	pthread_mutex_lock(&d->lock);
+	unlink_one(d, o);
+	pthread_cond_broadcast(&d->closed);
 	free(o);
 }
 
@@ -276,10 +304,18 @@ static int open_disk(struct disks *d, uint64_t number, struct open_disk **ret, s
 	return 0;
 }
 
+static struct open_disk *find_settled(struct disks *d, uint64_t number)
+{
+	struct open_disk *o;
+	while ((o = find(d, number)) && o->closing)
+		pthread_cond_wait(&d->closed, &d->lock);
+	return o;
+}
+
 int disks_get(struct disks *d, uint64_t number, struct disk **ret, struct error *err)
 {
 	WITH_LOCK(&d->lock);
-	struct open_disk *o = find(d, number);
+	struct open_disk *o = find_settled(d, number);
 	if (!o) {
 		int r = open_disk(d, number, &o, err);
 		if (r)
@@ -295,21 +331,12 @@ int disks_get(struct disks *d, uint64_t number, struct disk **ret, struct error 
 	return 0;
 }
 
-static void unlink_one(struct disks *d, struct open_disk *gone)
-{
-	struct open_disk **p = &d->buckets[gone->number % BUCKETS];
-	while (*p != gone)
-		p = &(*p)->next;
-	*p = gone->next;
-	d->n_open--;
-}
-
 static struct open_disk *oldest_idle(struct disks *d)
 {
 	struct open_disk *oldest = NULL;
 	for (unsigned i = 0; i < BUCKETS; i++)
 		for (struct open_disk *o = d->buckets[i]; o; o = o->next)
-			if (o->users == 0 && (!oldest || o->idle_since < oldest->idle_since))
+			if (o->users == 0 && !o->closing && (!oldest || o->idle_since < oldest->idle_since))
 				oldest = o;
 	return oldest;
 }
@@ -318,7 +345,6 @@ void disks_put(struct disks *d, struct disk **disk)
 {
 	if (!*disk)
 		return;
-	struct open_disk *gone = NULL;
 	WITH_LOCK(&d->lock);
 	struct open_disk *o = find(d, disk_number(*disk));
 	*disk = NULL;
@@ -327,30 +353,22 @@ void disks_put(struct disks *d, struct disk **disk)
 	o->idle_since = ++d->clock;
 	d->n_idle++;
 	if (o->dropped)
-		gone = o;
+		close_idle(d, o);
 	else if (d->n_idle > MAX_IDLE)
-		gone = oldest_idle(d);
-	if (!gone)
-		return;
-	d->n_idle--;
-	unlink_one(d, gone);
-	close_one(d, gone);
+		close_idle(d, oldest_idle(d));
 }
 
 void disks_drop(struct disks *d, uint64_t number)
 {
 	WITH_LOCK(&d->lock);
-	struct open_disk *o = find(d, number);
+	struct open_disk *o = find_settled(d, number);
 	if (!o) {
-		(void)disk_forget(d->overlay_dir, number, NULL); /* as in close_one */
+		forget_files(d, number);
 		return;
 	}
 	o->dropped = true;
-	if (o->users == 0) {
-		d->n_idle--;
-		unlink_one(d, o);
-		close_one(d, o);
-	}
+	if (o->users == 0)
+		close_idle(d, o);
 }
 
 unsigned disks_open_count(struct disks *d)

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/num.h"
@@ -18,6 +19,8 @@
 #define READS_MAX 20000u
 #define BYTES_MAX (64u << 20)
 #define GROUPS_MAX (1u << 20) /* 128 TiB with blocks of 4 KiB */
+#define LINKS_MAX 12u
+#define LINK_SIZE 1024u
 #define INCOMPAT_64BIT 0x80u
 
 struct probe_ext {
@@ -183,6 +186,16 @@ void probe_ext_close(struct probe_ext *ext)
 	free(ext);
 }
 
+/* ---- paths. Walked here, because libext2fs believes the length of a link. Inline data is not understood: libext2fs
+ * believes too much on the way to it, and systems don't have it. */
+
+static int load_inode(struct probe_ext *ext, ext2_ino_t ino, struct ext2_inode *ret)
+{
+	if (ext2fs_read_inode(ext->fs, ino, ret) || (ret->i_flags & EXT4_INLINE_DATA_FL))
+		return -ENOENT;
+	return 0;
+}
+
 static int read_inode(struct probe_ext *ext, ext2_ino_t ino, void *buf, unsigned room)
 {
 	ext2_file_t file;
@@ -194,12 +207,70 @@ static int read_inode(struct probe_ext *ext, ext2_ino_t ino, void *buf, unsigned
 	return r ? -ENOENT : (int)got;
 }
 
+/* Where a link points to, with a NUL. */
+static int read_link(struct probe_ext *ext, ext2_ino_t ino, const struct ext2_inode *inode, char ret[LINK_SIZE])
+{
+	uint32_t len = inode->i_size;
+	if (len == 0 || len >= LINK_SIZE || inode->i_size_high)
+		return -ENOENT;
+	if (len < sizeof inode->i_block && ext2fs_is_fast_symlink((struct ext2_inode *)(uintptr_t)inode))
+		memcpy(ret, inode->i_block, len);
+	else if (read_inode(ext, ino, ret, len) != (int)len)
+		return -ENOENT;
+	ret[len] = 0;
+	return 0;
+}
+
+struct walk {
+	ext2_ino_t at; /* the folder that path is relative to, at last the file */
+	struct ext2_inode inode;
+	char path[2 * LINK_SIZE]; /* what is left to walk */
+	unsigned links;
+};
+
+/* The link found takes the place of its name in the path; w->at is still the folder it is in. */
+static int follow(struct probe_ext *ext, struct walk *w, ext2_ino_t link, const struct ext2_inode *inode,
+		  const char *rest)
+{
+	char path[sizeof w->path], target[LINK_SIZE];
+	if (++w->links > LINKS_MAX || read_link(ext, link, inode, target) < 0)
+		return -ENOENT;
+	if ((size_t)snprintf(path, sizeof path, "%s/%s", target, rest) >= sizeof path)
+		return -ENOENT;
+	memcpy(w->path, path, sizeof path);
+	if (target[0] != '/')
+		return 0;
+	w->at = EXT2_ROOT_INO;
+	return load_inode(ext, w->at, &w->inode);
+}
+
+/* One name further. 1: arrived. */
+static int step(struct probe_ext *ext, struct walk *w)
+{
+	size_t skip = strspn(w->path, "/"), len = strcspn(w->path + skip, "/");
+	char *name = w->path + skip, *rest = name + len;
+	ext2_ino_t next;
+	struct ext2_inode inode;
+	if (len == 0)
+		return 1;
+	if (!LINUX_S_ISDIR(w->inode.i_mode) || ext2fs_lookup(ext->fs, w->at, name, (int)len, NULL, &next) ||
+	    load_inode(ext, next, &inode) < 0)
+		return -ENOENT;
+	if (LINUX_S_ISLNK(inode.i_mode))
+		return follow(ext, w, next, &inode, rest);
+	w->at = next;
+	w->inode = inode;
+	memmove(w->path, rest, strlen(rest) + 1);
+	return 0;
+}
+
 int probe_ext_read(struct probe_ext *ext, const char *path, void *buf, unsigned room)
 {
-	ext2_ino_t ino;
-	struct ext2_inode inode;
-	if (ext2fs_namei_follow(ext->fs, EXT2_ROOT_INO, EXT2_ROOT_INO, path, &ino) ||
-	    ext2fs_read_inode(ext->fs, ino, &inode) || !LINUX_S_ISREG(inode.i_mode))
+	struct walk w = { .at = EXT2_ROOT_INO };
+	int r = load_inode(ext, w.at, &w.inode);
+	if (r < 0 || (size_t)snprintf(w.path, sizeof w.path, "%s", path) >= sizeof w.path)
 		return -ENOENT;
-	return read_inode(ext, ino, buf, room);
+	while ((r = step(ext, &w)) == 0)
+		;
+	return r == 1 && LINUX_S_ISREG(w.inode.i_mode) ? read_inode(ext, w.at, buf, room) : -ENOENT;
 }

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* status: what there is to know of an image: .status and the extended attributes user.imagefs.KEY. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "catalog/account.h"
+#include "domain/decide.h"
+#include "domain/disks.h"
+#include "domain/names.h"
+#include "domain/tree_int.h"
+
+struct uses {
+	const struct tree_ask *ask;
+	const struct image *image;
+	struct buf *text;
+	unsigned shown;
+};
+
+#define USES_SHOWN 100u /* of each kind; the rest is counted */
+
+static int add_alias(void *ctx, const struct image *row)
+{
+	struct uses *u = ctx;
+	if (row->kind != KIND_ALIAS || strcmp(row->target, u->image->name))
+		return 0;
+	buf_addf(u->text, "use: alias ");
+	image_path(u->ask->txn, row, u->text);
+	buf_adds(u->text, "\n");
+	return ++u->shown >= USES_SHOWN;
+}
+
+static int add_child(void *ctx, uint64_t node)
+{
+	struct uses *u = ctx;
+	struct image row;
+	if (image_get(u->ask->txn, node, &row) || decide(u->ask->who, MAY_SEE, NULL, &row, NULL))
+		return 0;
+	buf_addf(u->text, "use: %s ", row.shelf.type == TYPE_INSTANCE ? "instance" : "image");
+	image_path(u->ask->txn, &row, u->text);
+	buf_adds(u->text, "\n");
+	return ++u->shown >= USES_SHOWN;
+}
+
+static int add_uses(const struct tree_ask *a, const struct image *i, struct buf *text)
+{
+	struct uses u = { a, i, text, 0 };
+	int r = i->shelf.trash ? 0 : image_each(a->txn, &i->shelf, 0, add_alias, &u);
+	u.shown = 0;
+	if (r >= 0)
+		r = image_each_child(a->txn, i->id, 0, add_child, &u);
+	return r < 0 ? r : 0;
+}
+
+static void add_time(struct buf *text, const char *key, int64_t ns)
+{
+	char t[TIME_TEXT_SIZE];
+	if (ns)
+		buf_addf(text, "%s: %s\n", key, time_text(ns, t));
+}
+
+static void add_progress(const struct tree_ask *a, const struct image *i, struct buf *text)
+{
+	struct disk *disk;
+	uint64_t done, todo;
+	if (disks_get(a->service->disks, i->disk, &disk, NULL))
+		return;
+	disk_progress(disk, &done, &todo);
+	buf_addf(text, "received: %" PRIu64 "\n", disk_size(disk));
+	buf_addf(text, "unfolded: %" PRIu64 "\n", disk_overlay_bytes(disk));
+	if (i->expect_size)
+		buf_addf(text, "progress: %u%%\n", (unsigned)(disk_size(disk) * 100 / i->expect_size));
+	disks_put(a->service->disks, &disk);
+}
+
+static int add_disk(const struct tree_ask *a, const struct image *i, struct buf *text)
+{
+	struct disk_row row;
+	char hex[HASH_HEX_SIZE];
+	int r = disk_row_get(a->txn, i->disk, &row);
+	if (r)
+		return r;
+	if (i->format[0])
+		buf_addf(text, "format: %s\n", i->format);
+	if (i->state == STATE_PENDING || i->state == STATE_FAILED) {
+		add_progress(a, i, text);
+		return 0;
+	}
+	buf_addf(text, "virtual: %" PRIu64 "\nstored: %" PRIu64 "\nstored-alone: %" PRIu64 "\n", row.size, row.stored,
+		 row.stored_alone);
+	buf_addf(text, "digest: %s\n", hash_hex(&row.root.hash, hex));
+	if (row.has_sha)
+		buf_addf(text, "sha256: %s\n", hash_hex(&row.sha256, hex));
+	return 0;
+}
+
+static int add_all(const struct tree_ask *a, const struct image *i, struct buf *text)
+{
+	char id[ID_TEXT_SIZE];
+	struct account owner;
+	buf_addf(text, "id: %s\nstate: %s\n", id_text(i, id), state_name((enum image_state)i->state));
+	if (i->reason[0])
+		buf_addf(text, "reason: %s\n", i->reason);
+	buf_addf(text, "protected: %s\nsealed: %s\n", i->is_protected ? "yes" : "no", i->used ? "yes" : "no");
+	int r = i->disk ? add_disk(a, i, text) : 0;
+	if (r)
+		return r;
+	add_time(text, "created", i->created);
+	add_time(text, "changed", i->changed);
+	add_time(text, "last-used", i->last_used);
+	add_time(text, "trashed", i->trashed);
+	if (account_get(a->txn, i->owner, &owner) == 0)
+		buf_addf(text, "owner: %s\n", owner.name);
+	if (i->from)
+		buf_addf(text, "from: %s\n", i->from_text);
+	return add_uses(a, i, text);
+}
+
+int status_text(struct service *s, const struct who *w, const struct image *i, struct buf *ret, struct error *err)
+{
+	struct tree_ask a = { s, w, NULL, node_image(i->node, SLOT_DIR), err };
+	int r = cat_begin(s->catalog, &a.txn, err);
+	if (r)
+		return r;
+	r = add_all(&a, i, ret);
+	cat_end(&a.txn);
+	return r ? fail(err, r, "the status of %s cannot be read (%s)", i->name, err_name(r)) : 0;
+}
+
+int status_key(struct service *s, const struct who *w, const struct image *i, const char *key, struct buf *ret,
+	       struct error *err)
+{
+	AUTO_BUF struct buf text = BUF_INIT;
+	size_t n = strlen(key);
+	bool found = false;
+	int r = status_text(s, w, i, &text, err);
+	if (r)
+		return r;
+	for (char *line = text.data, *end; line && (end = strchr(line, '\n')); line = end + 1) {
+		if (strncmp(line, key, n) || line[n] != ':')
+			continue;
+		if (found)
+			buf_adds(ret, "\n");
+		buf_add(ret, line + n + 2, (size_t)(end - line) - n - 2);
+		found = true;
+	}
+	return found ? 0 : -ENODATA;
+}

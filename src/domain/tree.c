@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tree: lookup and attributes. Listings are in tree_list.c, paths and links in tree_path.c. */
+#include "domain/tree.h"
+
+#include <string.h>
+
+#include "base/num.h"
+#include "catalog/account.h"
+#include "domain/decide.h"
+#include "domain/disks.h"
+#include "domain/names.h"
+#include "domain/tree_int.h"
+
+static const char *const file_names[FILE_MAX_] = {
+	[FILE_STATUS] = ".status", [FILE_LIST] = ".list", [FILE_WHY] = ".why", [FILE_USAGE] = ".usage", [FILE_LOG] = ".log",
+	[FILE_METRICS] = ".metrics", [FILE_POLICY] = ".policy", [FILE_REGION] = ".region", [FILE_ACCOUNT] = ".account",
+};
+
+const char *tree_file_name(enum tree_file f) { return f < FILE_MAX_ ? file_names[f] : "?"; }
+
+int tree_file_by_name(const char *name)
+{
+	for (int f = 0; f < FILE_MAX_; f++)
+		if (strcmp(name, file_names[f]) == 0)
+			return f;
+	return -1;
+}
+
+/* ---- which directory is what ---------------------------------------------------------------- */
+
+bool tree_shelf(const struct who *w, uint64_t node, struct shelf *ret)
+{
+	enum node_kind kind = node_kind(node);
+	unsigned slot = node_slot(node);
+	struct shelf s = { .account = w->account };
+	if (kind == NODE_PLACE)
+		s.account = (uint32_t)(node_number(node) >> 16);
+	else if (kind != NODE_REGION)
+		return false;
+	s.region = kind == NODE_PLACE ? node_number(node) & 0xffff : (uint32_t)node_number(node);
+	s.trash = slot >= SLOT_TRASH_TYPE;
+	unsigned first = s.trash ? SLOT_TRASH_TYPE : SLOT_TYPE;
+	if (slot < first || slot >= first + TYPE_MAX_)
+		return false;
+	s.type = (uint8_t)(slot - first);
+	if (!s.trash && (s.type == TYPE_PUBLIC || s.type == TYPE_MARKETPLACE))
+		s.account = 0;
+	*ret = s;
+	return true;
+}
+
+uint64_t tree_shelf_node(const struct shelf *s)
+{
+	return node_make(NODE_REGION, s->region, (s->trash ? SLOT_TRASH_TYPE : SLOT_TYPE) + s->type);
+}
+
+bool tree_has_file(const struct who *w, uint64_t dir, enum tree_file f)
+{
+	bool own = node_kind(dir) == NODE_FIXED || node_kind(dir) == NODE_REGION;
+	switch (node_kind(dir)) {
+	case NODE_FIXED:
+		if (dir != ROOT_NODE)
+			return false;
+		if (f == FILE_METRICS)
+			return w->is_operator;
+		return f == FILE_LIST || f == FILE_WHY || f == FILE_USAGE || f == FILE_LOG || f == FILE_POLICY;
+	case NODE_REGION:
+		return node_slot(dir) == SLOT_DIR && own && (f == FILE_LIST || f == FILE_POLICY || f == FILE_REGION || f == FILE_USAGE);
+	case NODE_ACCOUNT:
+		return node_slot(dir) == SLOT_DIR && (f == FILE_ACCOUNT || f == FILE_POLICY) && w->is_operator;
+	case NODE_PLACE:
+		return node_slot(dir) == SLOT_DIR && f == FILE_POLICY && w->is_operator;
+	default:
+		return false;
+	}
+}
+
+/* ---- attributes ------------------------------------------------------------------------------ */
+
+void tree_fill_dir(struct entry *e, uint64_t node, int64_t time)
+{
+	*e = (struct entry){ .node = node, .mode = S_IFDIR | 0755, .mtime = time, .ctime = time };
+}
+
+void tree_fill_file(struct entry *e, uint64_t node, int64_t time, bool writable)
+{
+	*e = (struct entry){ .node = node, .mode = S_IFREG | (writable ? 0644 : 0444), .mtime = time, .ctime = time, .fleeting = true };
+}
+
+void tree_fill_link(struct entry *e, uint64_t node, int64_t time)
+{
+	*e = (struct entry){ .node = node, .mode = S_IFLNK | 0777, .mtime = time, .ctime = time };
+}
+
+void tree_fill_image(struct entry *e, const struct image *i)
+{
+	if (i->kind == KIND_ALIAS) {
+		tree_fill_link(e, node_image(i->node, SLOT_DIR), i->changed);
+		e->size = strlen(i->target);
+		return;
+	}
+	tree_fill_dir(e, node_image(i->node, SLOT_DIR), i->created);
+	e->ctime = i->changed;
+	e->mode = S_IFDIR | (i->is_protected ? 0555 : i->published || i->shelf.type != TYPE_MARKETPLACE ? 0755 : 0700);
+}
+
+const char *image_disk_name(const struct image *i)
+{
+	if (!i->disk)
+		return "";
+	return (i->state == STATE_PENDING || i->state == STATE_FAILED) && i->upload[0] ? i->upload : "disk";
+}
+
+static bool is_settled(const struct image *i)
+{
+	enum image_state s = i->state == STATE_TRASHED ? i->state_before_trash : i->state;
+	return s != STATE_PENDING && s != STATE_FAILED;
+}
+
+int tree_fill_disk(struct service *s, struct cat_txn *txn, struct entry *e, const struct image *i, uint64_t number, struct error *err)
+{
+	struct disk_row row;
+	int r = disk_row_get(txn, number, &row);
+	if (r)
+		return fail(err, r, "disk %llu is gone", (unsigned long long)number);
+	*e = (struct entry){
+		.node = node_disk(number), .mode = S_IFREG | 0644, .size = row.size, .stored = row.stored,
+		.mtime = row.mtime, .ctime = i->changed, .fleeting = true,
+	};
+	if (number == i->disk && is_settled(i) && i->shelf.type != TYPE_INSTANCE)
+		return 0;
+	struct disk *disk;
+	r = disks_get(s->disks, number, &disk, err);
+	if (r)
+		return r;
+	e->size = disk_size(disk);
+	e->stored = row.stored + disk_overlay_bytes(disk);
+	if (!is_settled(i))
+		e->mtime = 0;
+	disks_put(s->disks, &disk);
+	return 0;
+}
+
+int tree_fill_setting(struct cat_txn *txn, struct entry *e, const struct image *i, enum setting_key key)
+{
+	char value[SETTING_MAX + 1];
+	unsigned len;
+	int r = setting_get(txn, i->node, key, value, sizeof value, &len);
+	if (r)
+		return r;
+	tree_fill_file(e, node_image(i->node, key), i->changed, !i->is_protected);
+	e->size = len;
+	return 0;
+}
+
+/* ---- lookup ---------------------------------------------------------------------------------- */
+
+static int lookup_region(struct cat_txn *txn, const char *name, struct region *ret, struct error *err)
+{
+	int r = region_find(txn, name, ret);
+	return r ? fail(err, r, "there is no region %s", name) : 0;
+}
+
+static int lookup_root(const struct tree_ask *a, const char *name, struct entry *ret)
+{
+	struct region region;
+	if (strcmp(name, "accounts") == 0) {
+		tree_fill_dir(ret, node_make(NODE_FIXED, 0, SLOT_ACCOUNTS), a->service->started);
+		return 0;
+	}
+	int r = lookup_region(a->txn, name, &region, a->err);
+	if (!r)
+		tree_fill_dir(ret, node_make(NODE_REGION, region.no, SLOT_DIR), region.created);
+	return r;
+}
+
+static int lookup_account(const struct tree_ask *a, const char *name, struct entry *ret)
+{
+	struct account account;
+	int r = account_find(a->txn, name, &account);
+	if (r)
+		return fail(a->err, r, "there is no account %s", name);
+	if (account.no == a->who->account)
+		tree_fill_link(ret, node_make(NODE_ACCOUNT, account.no, SLOT_SELF), account.created);
+	else
+		tree_fill_dir(ret, node_make(NODE_ACCOUNT, account.no, SLOT_DIR), account.created);
+	return 0;
+}
+
+static int lookup_account_region(const struct tree_ask *a, const char *name, struct entry *ret)
+{
+	struct region region;
+	int r = lookup_region(a->txn, name, &region, a->err);
+	if (!r)
+		tree_fill_dir(ret, node_make(NODE_PLACE, node_number(a->node) << 16 | region.no, SLOT_DIR), region.created);
+	return r;
+}
+
+bool tree_place_shows(const struct who *w, uint64_t place, enum image_type type)
+{
+	if (node_kind(place) == NODE_REGION)
+		return true;
+	return type == TYPE_SHARED || (w->is_operator && (type == TYPE_CUSTOM || type == TYPE_INSTANCE));
+}
+
+static int lookup_type(const struct tree_ask *a, const char *name, struct entry *ret)
+{
+	int type = type_by_name(name);
+	bool top = node_slot(a->node) == SLOT_DIR;
+	if (top && strcmp(name, ".trash") == 0 && (node_kind(a->node) == NODE_REGION || a->who->is_operator)) {
+		tree_fill_dir(ret, (a->node & ~(uint64_t)0xff) | SLOT_TRASH, a->service->started);
+		return 0;
+	}
+	if (type < 0 || (top && !tree_place_shows(a->who, a->node, (enum image_type)type)) ||
+	    (!top && (type == TYPE_SHARED)))
+		return fail(a->err, -ENOENT, "there is nothing called %s here", name);
+	tree_fill_dir(ret, (a->node & ~(uint64_t)0xff) | ((top ? SLOT_TYPE : SLOT_TRASH_TYPE) + (unsigned)type), a->service->started);
+	return 0;
+}
+
+static int lookup_on_shelf(const struct tree_ask *a, const struct shelf *shelf, const char *name, struct entry *ret)
+{
+	struct image image;
+	int r = decide(a->who, MAY_LIST, shelf, NULL, a->err);
+	if (!r)
+		r = image_find(a->txn, shelf, name, &image);
+	if (!r)
+		r = decide(a->who, MAY_SEE, shelf, &image, a->err);
+	if (r)
+		return r == -ENOENT ? fail(a->err, r, "there is nothing called %s here", name) : r;
+	tree_fill_image(ret, &image);
+	return 0;
+}
+
+struct scratch_search {
+	const char *name;
+	uint64_t disk;
+	uint8_t key;
+};
+
+static int match_scratch(void *ctx, uint8_t key, const char *value, unsigned len)
+{
+	struct scratch_search *s = ctx;
+	if (key < SET_SCRATCH || key > SET_SCRATCH_MAX || len < 8 || strlen(s->name) != len - 8 ||
+	    memcmp(value + 8, s->name, len - 8))
+		return 0;
+	s->disk = get_le64(value);
+	s->key = key;
+	return 1;
+}
+
+uint64_t scratch_find(struct cat_txn *txn, uint64_t image_node, const char *name, uint8_t *ret_key)
+{
+	struct scratch_search s = { .name = name };
+	if (setting_each(txn, image_node, match_scratch, &s) != 1)
+		return 0;
+	if (ret_key)
+		*ret_key = s.key;
+	return s.disk;
+}
+
+int tree_computed(const struct image *i, const char *name, struct entry *ret)
+{
+	bool instance = i->shelf.type == TYPE_INSTANCE;
+	if (strcmp(name, instance ? "image" : "from") == 0 && i->from && i->disk && (instance || is_settled(i))) {
+		tree_fill_link(ret, node_image(i->node, SLOT_LINK), i->created);
+		ret->fleeting = true;
+		return 0;
+	}
+	bool common = i->shelf.type == TYPE_PUBLIC || i->shelf.type == TYPE_MARKETPLACE;
+	if (common && (strcmp(name, "owner") == 0 || strcmp(name, "reviewed") == 0)) {
+		tree_fill_file(ret, node_image(i->node, name[0] == 'o' ? SLOT_OWNER : SLOT_REVIEWED), i->created, false);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static int lookup_in_image(const struct tree_ask *a, const char *name, struct entry *ret)
+{
+	struct image i;
+	int r = image_get(a->txn, node_number(a->node), &i);
+	if (!r)
+		r = decide(a->who, MAY_SEE, NULL, &i, a->err);
+	if (r)
+		return fail(a->err, -ENOENT, "this image is gone");
+	if (strcmp(name, ".status") == 0) {
+		tree_fill_file(ret, node_image(i.node, SLOT_IMAGE_FILE + FILE_STATUS), i.changed, false);
+		return 0;
+	}
+	enum setting_key key = setting_by_name(name, (enum image_type)i.shelf.type);
+	if (key && (r = tree_fill_setting(a->txn, ret, &i, key)) != -ENOENT)
+		return r;
+	/* After a success the name that was used for the upload still leads to the disk: tools set times by it. */
+	if (i.disk && (strcmp(name, image_disk_name(&i)) == 0 || strcmp(name, i.upload) == 0))
+		return tree_fill_disk(a->service, a->txn, ret, &i, i.disk, a->err);
+	uint64_t scratch = scratch_find(a->txn, i.node, name, NULL);
+	if (scratch)
+		return tree_fill_disk(a->service, a->txn, ret, &i, scratch, a->err);
+	r = tree_computed(&i, name, ret);
+	return r ? fail(a->err, r, "there is nothing called %s in %s", name, i.name) : 0;
+}
+
+static int lookup(const struct tree_ask *a, const char *name, struct entry *ret)
+{
+	struct shelf shelf;
+	int file = tree_file_by_name(name);
+	if (file >= 0 && tree_has_file(a->who, a->node, (enum tree_file)file)) {
+		tree_fill_file(ret, (a->node & ~(uint64_t)0xff) | (SLOT_FILE + (unsigned)file), a->service->started,
+			       file >= FILE_POLICY && a->who->is_operator);
+		return 0;
+	}
+	if (tree_shelf(a->who, a->node, &shelf))
+		return lookup_on_shelf(a, &shelf, name, ret);
+	switch (node_kind(a->node)) {
+	case NODE_FIXED:
+		return a->node == ROOT_NODE ? lookup_root(a, name, ret) : lookup_account(a, name, ret);
+	case NODE_REGION:
+	case NODE_PLACE: return lookup_type(a, name, ret);
+	case NODE_ACCOUNT: return lookup_account_region(a, name, ret);
+	case NODE_IMAGE: return lookup_in_image(a, name, ret);
+	default: return fail(a->err, -ENOTDIR, "that is not a directory");
+	}
+}
+
+int tree_lookup(struct service *s, const struct who *w, uint64_t parent, const char *name, struct entry *ret, struct error *err)
+{
+	struct tree_ask a = { s, w, NULL, parent, err };
+	int r = cat_begin(s->catalog, &a.txn, err);
+	if (r)
+		return r;
+	r = lookup(&a, name, ret);
+	cat_end(&a.txn);
+	return r;
+}
+
+/* ---- attributes by number --------------------------------------------------------------------- */
+
+static int attr_place(const struct tree_ask *a, struct entry *ret)
+{
+	struct region region;
+	uint32_t no = node_kind(a->node) == NODE_PLACE ? node_number(a->node) & 0xffff : (uint32_t)node_number(a->node);
+	int r = region_get(a->txn, no, &region);
+	if (r)
+		return fail(a->err, r, "this region is gone");
+	if (node_slot(a->node) >= SLOT_FILE)
+		tree_fill_file(ret, a->node, a->service->started, a->who->is_operator);
+	else
+		tree_fill_dir(ret, a->node, region.created);
+	return 0;
+}
+
+static int attr_account(const struct tree_ask *a, struct entry *ret)
+{
+	struct account account;
+	int r = account_get(a->txn, (uint32_t)node_number(a->node), &account);
+	if (r)
+		return fail(a->err, r, "this account is gone");
+	if (node_slot(a->node) == SLOT_SELF)
+		tree_fill_link(ret, a->node, account.created);
+	else if (node_slot(a->node) >= SLOT_FILE)
+		tree_fill_file(ret, a->node, a->service->started, true);
+	else
+		tree_fill_dir(ret, a->node, account.created);
+	return 0;
+}
+
+static int attr_image(const struct tree_ask *a, struct entry *ret)
+{
+	struct image i;
+	unsigned slot = node_slot(a->node);
+	int r = image_get(a->txn, node_number(a->node), &i);
+	if (!r)
+		r = decide(a->who, MAY_SEE, NULL, &i, a->err);
+	if (r)
+		return fail(a->err, -ENOENT, "this image is gone");
+	if (slot == SLOT_DIR)
+		tree_fill_image(ret, &i);
+	else if (slot == SLOT_LINK)
+		tree_fill_link(ret, a->node, i.created);
+	else if (slot < SET_MAX_ && (r = tree_fill_setting(a->txn, ret, &i, (enum setting_key)slot)) != -ENOENT)
+		return r;
+	else /* generated, or a setting that is open and has no value (yet) */
+		tree_fill_file(ret, a->node, i.changed, slot < SET_MAX_);
+	return 0;
+}
+
+static int attr_disk(const struct tree_ask *a, struct entry *ret)
+{
+	struct disk_row row;
+	struct image i;
+	int r = disk_row_get(a->txn, node_number(a->node), &row);
+	if (!r)
+		r = image_get(a->txn, row.image, &i);
+	if (!r)
+		r = decide(a->who, MAY_SEE, NULL, &i, a->err);
+	return r ? fail(a->err, -ENOENT, "this disk is gone") : tree_fill_disk(a->service, a->txn, ret, &i, row.no, a->err);
+}
+
+static int attr(const struct tree_ask *a, struct entry *ret)
+{
+	switch (node_kind(a->node)) {
+	case NODE_FIXED:
+		if (node_slot(a->node) >= SLOT_FILE)
+			tree_fill_file(ret, a->node, a->service->started, a->who->is_operator);
+		else
+			tree_fill_dir(ret, a->node, a->service->started);
+		return 0;
+	case NODE_REGION:
+	case NODE_PLACE: return attr_place(a, ret);
+	case NODE_ACCOUNT: return attr_account(a, ret);
+	case NODE_IMAGE: return attr_image(a, ret);
+	case NODE_DISK: return attr_disk(a, ret);
+	default: return fail(a->err, -ENOENT, "there is no such file");
+	}
+}
+
+int tree_attr(struct service *s, const struct who *w, uint64_t node, struct entry *ret, struct error *err)
+{
+	struct tree_ask a = { s, w, NULL, node, err };
+	int r = cat_begin(s->catalog, &a.txn, err);
+	if (r)
+		return r;
+	r = attr(&a, ret);
+	cat_end(&a.txn);
+	return r;
+}
+
+/* ---- rows behind nodes ------------------------------------------------------------------------ */
+
+static int image_of(const struct tree_ask *a, struct tree_disk *ret)
+{
+	uint64_t image = node_number(a->node);
+	int r = 0;
+	ret->row = (struct disk_row){ .no = 0 };
+	if (node_kind(a->node) == NODE_DISK) {
+		r = disk_row_get(a->txn, node_number(a->node), &ret->row);
+		image = ret->row.image;
+	} else if (node_kind(a->node) != NODE_IMAGE) {
+		r = -ENOENT;
+	}
+	if (!r)
+		r = image_get(a->txn, image, &ret->image);
+	if (!r)
+		r = decide(a->who, MAY_SEE, NULL, &ret->image, a->err);
+	ret->is_main = !r && ret->row.no && ret->image.disk == ret->row.no;
+	return r ? fail(a->err, -ENOENT, "this image is gone") : 0;
+}
+
+int tree_disk(struct service *s, const struct who *w, uint64_t node, struct tree_disk *ret, struct error *err)
+{
+	struct tree_ask a = { s, w, NULL, node, err };
+	int r = cat_begin(s->catalog, &a.txn, err);
+	if (r)
+		return r;
+	r = image_of(&a, ret);
+	cat_end(&a.txn);
+	return r;
+}
+
+int tree_image(struct service *s, const struct who *w, uint64_t node, struct image *ret, struct error *err)
+{
+	struct tree_disk d;
+	int r = tree_disk(s, w, node, &d, err);
+	if (!r)
+		*ret = d.image;
+	return r;
+}

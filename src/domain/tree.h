@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tree: what there is: names, attributes, listings, links and generated files, as one account sees them. Reading only;
+ * acts.h changes things. Every call makes one short read transaction. */
+#ifndef IMAGEFS_DOMAIN_TREE_H
+#define IMAGEFS_DOMAIN_TREE_H
+
+#include <sys/stat.h>
+
+#include "domain/node.h"
+#include "domain/service.h"
+#include "domain/settings.h"
+#include "domain/who.h"
+
+struct entry {
+	uint64_t node;
+	mode_t mode;
+	uint64_t size;
+	uint64_t stored; /* bytes it takes: st_blocks */
+	int64_t mtime, ctime;
+	bool fleeting; /* name and attributes may change at any moment: timeout 0 */
+};
+
+/* A place in the tree by its number. */
+struct shelf_place {
+	struct shelf shelf;
+	bool is_shelf; /* a directory that holds images */
+};
+/* Which shelf a directory node stands for, to this viewer. false: it is none. */
+bool tree_shelf(const struct who *, uint64_t node, struct shelf *ret);
+
+/* Node of the directory that shows a shelf to its own account. */
+uint64_t tree_shelf_node(const struct shelf *);
+
+int tree_lookup(struct service *, const struct who *, uint64_t parent, const char *name, struct entry *ret,
+		struct error *err) MUST_USE;
+int tree_attr(struct service *, const struct who *, uint64_t node, struct entry *ret, struct error *err) MUST_USE;
+
+/* Entries after `cookie` (0: from the start), in a stable order; each != 0 ends the walk (that entry is not consumed). `cookie` given to each is
+ * that of its entry. "." and ".." are not among them. */
+typedef int (*tree_each)(void *ctx, const char *name, const struct entry *, uint64_t cookie);
+int tree_list(struct service *, const struct who *, uint64_t dir, uint64_t cookie, tree_each each, void *ctx,
+	      struct error *err) MUST_USE;
+
+/* Text of a symlink. */
+int tree_readlink(struct service *, const struct who *, uint64_t node, char ret[1024], struct error *err) MUST_USE;
+
+/* Where a node is, for people: "ap-beijing/custom/web/disk". Never fails: "?" if it is nowhere. */
+struct buf;
+void tree_path(struct service *, uint64_t node, struct buf *ret);
+void image_path(struct cat_txn *, const struct image *, struct buf *ret);
+
+/* The image row that a node is in (its directory, a setting, its disk) and, for disks, whether it is the image's own or one that is being
+ * uploaded. -ENOENT when there is none, or when it may not be seen. */
+struct tree_disk {
+	struct image image;
+	struct disk_row row;
+	bool is_main; /* it is image.disk */
+};
+int tree_image(struct service *, const struct who *, uint64_t node, struct image *ret, struct error *err) MUST_USE;
+int tree_disk(struct service *, const struct who *, uint64_t node, struct tree_disk *ret, struct error *err) MUST_USE;
+
+/* Name under which the image's disk shows at the moment ("disk", or that of an upload that has not succeeded), "" if it has none. */
+const char *image_disk_name(const struct image *);
+
+/* Generated files (all but .why): their whole text. */
+int tree_file_text(struct service *, const struct who *, uint64_t node, struct buf *ret, struct error *err) MUST_USE;
+
+/* `key: value` lines of an image (.status), and one key of them for xattrs: values joined by newlines, -ENODATA if absent. */
+int status_text(struct service *, const struct who *, const struct image *, struct buf *ret, struct error *err) MUST_USE;
+int status_key(struct service *, const struct who *, const struct image *, const char *key, struct buf *ret,
+	       struct error *err) MUST_USE;
+
+/* What a generated file is called, and which one a name is (-1: none) in a directory of this kind. */
+const char *tree_file_name(enum tree_file);
+int tree_file_by_name(const char *name);
+
+/* Find the row of an upload's name in an image directory: the disk number, or 0. */
+uint64_t scratch_find(struct cat_txn *, uint64_t image_node, const char *name, uint8_t *ret_key);
+
+#endif

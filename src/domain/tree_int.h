@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tree_int: what the tree_*.c files share. */
+#ifndef IMAGEFS_DOMAIN_TREE_INT_H
+#define IMAGEFS_DOMAIN_TREE_INT_H
+
+#include "domain/tree.h"
+
+/* One question about one node, inside a read transaction. */
+struct tree_ask {
+	struct service *service;
+	const struct who *who;
+	struct cat_txn *txn;
+	uint64_t node;
+	struct error *err;
+};
+
+void tree_fill_dir(struct entry *, uint64_t node, int64_t time);
+void tree_fill_file(struct entry *, uint64_t node, int64_t time, bool writable);
+void tree_fill_link(struct entry *, uint64_t node, int64_t time);
+void tree_fill_image(struct entry *, const struct image *);
+int tree_fill_disk(struct service *, struct cat_txn *, struct entry *, const struct image *, uint64_t number, struct error *err) MUST_USE;
+int tree_fill_setting(struct cat_txn *, struct entry *, const struct image *, enum setting_key) MUST_USE;
+
+/* from, image, owner, reviewed: -ENOENT where this image has no such file. */
+int tree_computed(const struct image *, const char *name, struct entry *ret) MUST_USE;
+
+/* Whose policy a .policy file is: when read, what is in force; when written, what is set. */
+void tree_policy_scope(const struct who *, uint64_t node, bool writing, uint32_t *ret_account, uint32_t *ret_region);
+
+/* Does this directory have that generated file for this viewer? Does a region (or a cut-down one) show that type? */
+bool tree_has_file(const struct who *, uint64_t dir, enum tree_file);
+bool tree_place_shows(const struct who *, uint64_t place, enum image_type);
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tree_list: directory listings.
+ *
+ * A cookie says where to go on and means the same after a restart: on shelves it is the row's number (rows that come
+ * later have higher ones, so a listing that goes on never skips or repeats), elsewhere a fixed place. In an image the disk comes first:
+ * what removes a directory removes in this order, and the unlink of the disk is what moves the image to the trash. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "catalog/account.h"
+#include "domain/decide.h"
+#include "domain/names.h"
+#include "domain/tree_int.h"
+
+struct walk {
+	const struct tree_ask *ask;
+	tree_each each;
+	void *ctx;
+	uint64_t dir;
+};
+
+/* Generated files of a directory: cookies 1 … FILE_MAX_. */
+static int list_files(const struct walk *w, uint64_t cookie)
+{
+	for (uint64_t f = cookie; f < FILE_MAX_; f++) {
+		struct entry e;
+		if (!tree_has_file(w->ask->who, w->dir, (enum tree_file)f))
+			continue;
+		tree_fill_file(&e, (w->dir & ~(uint64_t)0xff) | (SLOT_FILE + f), w->ask->service->started, false);
+		int r = w->each(w->ctx, tree_file_name((enum tree_file)f), &e, f + 1);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+#define COOKIE_ACCOUNTS 20u
+#define COOKIE_NUMBERS 100u /* + number of a region, account … */
+
+static int list_region(void *ctx, const struct region *region)
+{
+	struct walk *w = ctx;
+	struct entry e;
+	uint64_t node = node_kind(w->dir) == NODE_ACCOUNT
+				? node_make(NODE_PLACE, node_number(w->dir) << 16 | region->no, SLOT_DIR)
+				: node_make(NODE_REGION, region->no, SLOT_DIR);
+	tree_fill_dir(&e, node, region->created);
+	return w->each(w->ctx, region->name, &e, COOKIE_NUMBERS + region->no);
+}
+
+static int list_account(void *ctx, const struct account *account)
+{
+	struct walk *w = ctx;
+	struct entry e;
+	if (account->no == w->ask->who->account)
+		tree_fill_link(&e, node_make(NODE_ACCOUNT, account->no, SLOT_SELF), account->created);
+	else
+		tree_fill_dir(&e, node_make(NODE_ACCOUNT, account->no, SLOT_DIR), account->created);
+	return w->each(w->ctx, account->name, &e, COOKIE_NUMBERS + account->no);
+}
+
+static uint32_t after_number(uint64_t cookie) { return cookie > COOKIE_NUMBERS ? (uint32_t)(cookie - COOKIE_NUMBERS) : 0; }
+
+static int list_root(struct walk *w, uint64_t cookie)
+{
+	struct entry e;
+	int r = list_files(w, cookie);
+	if (!r && cookie < COOKIE_ACCOUNTS) {
+		tree_fill_dir(&e, node_make(NODE_FIXED, 0, SLOT_ACCOUNTS), w->ask->service->started);
+		r = w->each(w->ctx, "accounts", &e, COOKIE_ACCOUNTS);
+	}
+	return r ? r : region_each(w->ask->txn, after_number(cookie), list_region, w);
+}
+
+static int list_types(struct walk *w, uint64_t cookie)
+{
+	bool top = node_slot(w->dir) == SLOT_DIR;
+	int r = top ? list_files(w, cookie) : 0;
+	for (unsigned t = 0; t < TYPE_MAX_ && !r; t++) {
+		struct entry e;
+		if (COOKIE_NUMBERS + t < cookie || (top && !tree_place_shows(w->ask->who, w->dir, (enum image_type)t)) ||
+		    (!top && t == TYPE_SHARED))
+			continue;
+		tree_fill_dir(&e, (w->dir & ~(uint64_t)0xff) | ((top ? SLOT_TYPE : SLOT_TRASH_TYPE) + t), w->ask->service->started);
+		r = w->each(w->ctx, type_name((enum image_type)t), &e, COOKIE_NUMBERS + t + 1);
+	}
+	return r;
+}
+
+static int list_row(void *ctx, const struct image *image)
+{
+	struct walk *w = ctx;
+	struct entry e;
+	if (decide(w->ask->who, MAY_SEE, NULL, image, NULL))
+		return 0;
+	tree_fill_image(&e, image);
+	return w->each(w->ctx, image->name, &e, image->node);
+}
+
+/* ---- inside an image: cookie 1 is the disk, then settings by key, computed ones, uploads ---------------- */
+
+#define COOKIE_SETTING 2u
+#define COOKIE_COMPUTED 150u
+
+struct image_walk {
+	struct walk *walk;
+	const struct image *image;
+	uint64_t cookie;
+};
+
+static int list_setting(void *ctx, uint8_t key, const char *value, unsigned len)
+{
+	struct image_walk *w = ctx;
+	struct entry e;
+	uint64_t cookie = COOKIE_SETTING + key;
+	(void)value;
+	if (key >= SET_MAX_ || cookie <= w->cookie)
+		return 0;
+	tree_fill_file(&e, node_image(w->image->node, key), w->image->changed, !w->image->is_protected);
+	e.size = len;
+	return w->walk->each(w->walk->ctx, setting_name((enum setting_key)key), &e, cookie);
+}
+
+/* Uploads that are under way show under their names unless those begin with a dot: what nobody finished must be seen. */
+static int list_scratch(void *ctx, uint8_t key, const char *value, unsigned len)
+{
+	struct image_walk *w = ctx;
+	char name[256];
+	struct entry e;
+	uint64_t cookie = COOKIE_SETTING + key;
+	if (key < SET_SCRATCH || key > SET_SCRATCH_MAX || len <= 8 || len - 8 >= sizeof name || cookie <= w->cookie ||
+	    value[8] == '.' || get_le64(value) == w->image->disk)
+		return 0;
+	memcpy(name, value + 8, len - 8);
+	name[len - 8] = 0;
+	if (tree_fill_disk(w->walk->ask->service, w->walk->ask->txn, &e, w->image, get_le64(value), NULL))
+		return 0;
+	return w->walk->each(w->walk->ctx, name, &e, cookie);
+}
+
+static int list_computed(struct image_walk *w)
+{
+	static const struct {
+		const char *name;
+		unsigned slot;
+	} names[] = { { "from", SLOT_LINK }, { "image", SLOT_LINK }, { "owner", SLOT_OWNER }, { "reviewed", SLOT_REVIEWED } };
+	for (unsigned n = 0; n < 4; n++) {
+		struct entry e;
+		if (COOKIE_COMPUTED + n + 1 <= w->cookie || tree_computed(w->image, names[n].name, &e))
+			continue;
+		int r = w->walk->each(w->walk->ctx, names[n].name, &e, COOKIE_COMPUTED + n + 1);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+static int list_image(struct walk *w, uint64_t cookie)
+{
+	struct image i;
+	struct entry e;
+	int r = image_get(w->ask->txn, node_number(w->dir), &i);
+	if (!r)
+		r = decide(w->ask->who, MAY_SEE, NULL, &i, w->ask->err);
+	if (r)
+		return fail(w->ask->err, -ENOENT, "this image is gone");
+	struct image_walk in = { w, &i, cookie };
+	if (cookie < 1 && i.disk && image_disk_name(&i)[0] != '.') {
+		r = tree_fill_disk(w->ask->service, w->ask->txn, &e, &i, i.disk, w->ask->err);
+		if (!r)
+			r = w->each(w->ctx, image_disk_name(&i), &e, 1);
+	}
+	if (!r)
+		r = setting_each(w->ask->txn, i.node, list_setting, &in);
+	if (!r)
+		r = list_computed(&in);
+	return r ? r : setting_each(w->ask->txn, i.node, list_scratch, &in);
+}
+
+static int list(struct walk *w, uint64_t cookie)
+{
+	struct shelf shelf;
+	if (tree_shelf(w->ask->who, w->dir, &shelf)) {
+		int r = decide(w->ask->who, MAY_LIST, &shelf, NULL, w->ask->err);
+		return r ? r : image_each(w->ask->txn, &shelf, cookie, list_row, w);
+	}
+	switch (node_kind(w->dir)) {
+	case NODE_FIXED:
+		return w->dir == ROOT_NODE ? list_root(w, cookie) : account_each(w->ask->txn, after_number(cookie), list_account, w);
+	case NODE_REGION:
+	case NODE_PLACE: return list_types(w, cookie);
+	case NODE_ACCOUNT: {
+		int r = list_files(w, cookie);
+		return r ? r : region_each(w->ask->txn, after_number(cookie), list_region, w);
+	}
+	case NODE_IMAGE: return list_image(w, cookie);
+	default: return fail(w->ask->err, -ENOTDIR, "that is not a directory");
+	}
+}
+
+int tree_list(struct service *s, const struct who *who, uint64_t dir, uint64_t cookie, tree_each each, void *ctx,
+	      struct error *err)
+{
+	struct tree_ask a = { s, who, NULL, dir, err };
+	struct walk w = { &a, each, ctx, dir };
+	int r = cat_begin(s->catalog, &a.txn, err);
+	if (r)
+		return r;
+	r = list(&w, cookie);
+	cat_end(&a.txn);
+	return r > 0 ? 0 : r;
+}

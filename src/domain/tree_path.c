@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tree_path: from numbers back to paths, for people and for links. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "catalog/account.h"
+#include "domain/decide.h"
+#include "domain/names.h"
+#include "domain/tree_int.h"
+
+static void add_region(struct cat_txn *txn, uint32_t no, struct buf *ret)
+{
+	struct region region;
+	buf_adds(ret, region_get(txn, no, &region) == 0 ? region.name : "?");
+}
+
+void image_path(struct cat_txn *txn, const struct image *i, struct buf *ret)
+{
+	add_region(txn, i->shelf.region, ret);
+	buf_addf(ret, "/%s%s/%s", i->shelf.trash ? ".trash/" : "", type_name((enum image_type)i->shelf.type), i->name);
+}
+
+static void add_place(struct cat_txn *txn, uint64_t node, struct buf *ret)
+{
+	unsigned slot = node_slot(node);
+	struct account account;
+	if (node_kind(node) == NODE_PLACE) {
+		int r = account_get(txn, (uint32_t)(node_number(node) >> 16), &account);
+		buf_addf(ret, "accounts/%s/", r ? "?" : account.name);
+	}
+	add_region(txn, node_kind(node) == NODE_PLACE ? node_number(node) & 0xffff : (uint32_t)node_number(node), ret);
+	if (slot >= SLOT_FILE)
+		buf_addf(ret, "/%s", tree_file_name((enum tree_file)(slot - SLOT_FILE)));
+	else if (slot >= SLOT_TRASH_TYPE)
+		buf_addf(ret, "/.trash/%s", type_name((enum image_type)(slot - SLOT_TRASH_TYPE)));
+	else if (slot == SLOT_TRASH)
+		buf_adds(ret, "/.trash");
+	else if (slot >= SLOT_TYPE)
+		buf_addf(ret, "/%s", type_name((enum image_type)(slot - SLOT_TYPE)));
+}
+
+static void add_image(struct cat_txn *txn, uint64_t node, struct buf *ret)
+{
+	struct image i;
+	unsigned slot = node_slot(node);
+	if (image_get(txn, node_number(node), &i)) {
+		buf_adds(ret, "(an image that is gone)");
+		return;
+	}
+	image_path(txn, &i, ret);
+	if (slot == SLOT_DIR)
+		return;
+	buf_addf(ret, "/%s", slot >= SLOT_IMAGE_FILE ? tree_file_name((enum tree_file)(slot - SLOT_IMAGE_FILE))
+			     : slot == SLOT_LINK     ? (i.shelf.type == TYPE_INSTANCE ? "image" : "from")
+			     : slot == SLOT_OWNER    ? "owner"
+			     : slot == SLOT_REVIEWED ? "reviewed"
+						     : setting_name((enum setting_key)slot));
+}
+
+static void add_disk(struct cat_txn *txn, uint64_t node, struct buf *ret)
+{
+	struct disk_row row;
+	struct image i;
+	if (disk_row_get(txn, node_number(node), &row) || image_get(txn, row.image, &i)) {
+		buf_adds(ret, "(a disk that is gone)");
+		return;
+	}
+	image_path(txn, &i, ret);
+	buf_addf(ret, "/%s", i.disk == row.no && image_disk_name(&i)[0] ? image_disk_name(&i) : "(an upload)");
+}
+
+static void add_fixed(uint64_t node, struct buf *ret)
+{
+	if (node_slot(node) >= SLOT_FILE)
+		buf_adds(ret, tree_file_name((enum tree_file)(node_slot(node) - SLOT_FILE)));
+	else
+		buf_adds(ret, node == ROOT_NODE ? "" : "accounts");
+}
+
+static void add_account(struct cat_txn *txn, uint64_t node, struct buf *ret)
+{
+	struct account account;
+	int r = account_get(txn, (uint32_t)node_number(node), &account);
+	buf_addf(ret, "accounts/%s", r ? "?" : account.name);
+	if (node_slot(node) >= SLOT_FILE)
+		buf_addf(ret, "/%s", tree_file_name((enum tree_file)(node_slot(node) - SLOT_FILE)));
+}
+
+void tree_path(struct service *s, uint64_t node, struct buf *ret)
+{
+	struct cat_txn *txn;
+	if (cat_begin(s->catalog, &txn, NULL)) {
+		buf_adds(ret, "?");
+		return;
+	}
+	switch (node_kind(node)) {
+	case NODE_FIXED: add_fixed(node, ret); break;
+	case NODE_REGION:
+	case NODE_PLACE: add_place(txn, node, ret); break;
+	case NODE_ACCOUNT: add_account(txn, node, ret); break;
+	case NODE_IMAGE: add_image(txn, node, ret); break;
+	case NODE_DISK: add_disk(txn, node, ret); break;
+	default: buf_adds(ret, "?");
+	}
+	cat_end(&txn);
+}
+
+/* What an image was made from, as a path from inside the image's directory: three levels up is the root. Where the
+ * origin is gone, the link still says where it was. */
+static int read_lineage(const struct tree_ask *a, const struct image *i, struct buf *ret)
+{
+	struct image origin;
+	buf_adds(ret, "../../../");
+	if (image_by_id(a->txn, i->from, &origin) == 0 && !origin.shelf.trash &&
+	    decide(a->who, MAY_SEE, NULL, &origin, NULL) == 0)
+		image_path(a->txn, &origin, ret);
+	else
+		buf_adds(ret, i->from_text);
+	return 0;
+}
+
+static int read_link(const struct tree_ask *a, struct buf *ret)
+{
+	struct image i;
+	if (node_kind(a->node) == NODE_ACCOUNT && node_slot(a->node) == SLOT_SELF) {
+		buf_adds(ret, "..");
+		return 0;
+	}
+	if (node_kind(a->node) != NODE_IMAGE)
+		return -EINVAL;
+	int r = image_get(a->txn, node_number(a->node), &i);
+	if (!r)
+		r = decide(a->who, MAY_SEE, NULL, &i, a->err);
+	if (r)
+		return fail(a->err, -ENOENT, "this link is gone");
+	if (node_slot(a->node) == SLOT_LINK)
+		return read_lineage(a, &i, ret);
+	if (i.kind != KIND_ALIAS)
+		return -EINVAL;
+	buf_adds(ret, i.target);
+	return 0;
+}
+
+int tree_readlink(struct service *s, const struct who *w, uint64_t node, char ret[1024], struct error *err)
+{
+	AUTO_BUF struct buf text = BUF_INIT;
+	struct tree_ask a = { s, w, NULL, node, err };
+	int r = cat_begin(s->catalog, &a.txn, err);
+	if (r)
+		return r;
+	r = read_link(&a, &text);
+	cat_end(&a.txn);
+	if (!r)
+		snprintf(ret, 1024, "%s", text.data ? text.data : "");
+	return r;
+}

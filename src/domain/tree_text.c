@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* tree_text: the files that are made when they are read. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "catalog/account.h"
+#include "catalog/journal.h"
+#include "catalog/object_tab.h"
+#include "domain/decide.h"
+#include "domain/disks.h"
+#include "domain/names.h"
+#include "domain/policy.h"
+#include "domain/tree_int.h"
+
+struct text_walk {
+	const struct tree_ask *ask;
+	struct buf *text;
+	uint32_t region;   /* only this one; 0: all */
+	uint64_t stored[2], count[2]; /* images, trash */
+};
+
+/* ---- .list ------------------------------------------------------------------------------------ */
+
+static int count_child(void *ctx, uint64_t node)
+{
+	(void)node;
+	++*(uint64_t *)ctx;
+	return 0;
+}
+
+static void first_line(struct cat_txn *txn, uint64_t node, enum setting_key key, char ret[SETTING_MAX + 1])
+{
+	unsigned len;
+	if (setting_get(txn, node, key, ret, SETTING_MAX + 1, &len))
+		len = 0;
+	ret[len] = 0;
+	ret[strcspn(ret, "\n\t")] = 0;
+}
+
+static int list_row(void *ctx, const struct image *i)
+{
+	struct text_walk *w = ctx;
+	struct cat_txn *txn = w->ask->txn;
+	struct region region;
+	struct account owner;
+	struct disk_row disk = { .no = 0 };
+	char id[ID_TEXT_SIZE], os[SETTING_MAX + 1], arch[SETTING_MAX + 1], created[TIME_TEXT_SIZE];
+	uint64_t uses = 0;
+	bool mine = i->owner == w->ask->who->account || i->shelf.account == 0;
+	if (i->kind != KIND_IMAGE || i->shelf.trash || (w->region && i->shelf.region != w->region) || !mine ||
+	    decide(w->ask->who, MAY_SEE, NULL, i, NULL))
+		return 0;
+	if (i->disk && disk_row_get(txn, i->disk, &disk))
+		disk = (struct disk_row){ .no = 0 };
+	if (region_get(txn, i->shelf.region, &region))
+		snprintf(region.name, sizeof region.name, "?");
+	if (account_get(txn, i->owner, &owner))
+		snprintf(owner.name, sizeof owner.name, "?");
+	first_line(txn, i->node, SET_OS, os);
+	first_line(txn, i->node, SET_ARCH, arch);
+	int r = image_each_child(txn, i->id, 0, count_child, &uses);
+	buf_addf(w->text, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%" PRIu64 "\t%" PRIu64 "\t%s\t%s\t%" PRIu64 "\n", region.name,
+		 type_name((enum image_type)i->shelf.type), i->name, id_text(i, id), state_name((enum image_state)i->state), os, arch,
+		 disk.size, disk.stored, time_text(i->created, created), owner.name, uses);
+	return r < 0 ? r : 0;
+}
+
+static int text_list(struct text_walk *w)
+{
+	buf_adds(w->text, "region\ttype\tname\tid\tstate\tos\tarch\tvirtual\tstored\tcreated\towner\tuses\n");
+	return image_each_all(w->ask->txn, 0, list_row, w);
+}
+
+/* ---- .usage ------------------------------------------------------------------------------------ */
+
+static int sum_row(void *ctx, const struct image *i)
+{
+	struct text_walk *w = ctx;
+	struct disk_row disk;
+	if (i->kind != KIND_IMAGE || i->owner != w->ask->who->account || i->shelf.region != w->region)
+		return 0;
+	w->count[i->shelf.trash]++;
+	if (i->disk && disk_row_get(w->ask->txn, i->disk, &disk) == 0)
+		w->stored[i->shelf.trash] += disk.stored;
+	return 0;
+}
+
+static int usage_of_region(void *ctx, const struct region *region)
+{
+	struct text_walk *w = ctx;
+	uint32_t only = w->region;
+	if (only && only != region->no)
+		return 0;
+	memset(w->stored, 0, sizeof w->stored);
+	memset(w->count, 0, sizeof w->count);
+	w->region = region->no;
+	int r = image_each_all(w->ask->txn, 0, sum_row, w);
+	w->region = only;
+	buf_addf(w->text, "%-20s %8" PRIu64 " %16" PRIu64 " %8" PRIu64 " %16" PRIu64 "\n", region->name, w->count[0], w->stored[0],
+		 w->count[1], w->stored[1]);
+	return r < 0 ? r : 0;
+}
+
+static int text_usage(struct text_walk *w)
+{
+	buf_addf(w->text, "%-20s %8s %16s %8s %16s\n", "region", "images", "stored", "trash", "trash-stored");
+	return region_each(w->ask->txn, 0, usage_of_region, w);
+}
+
+/* ---- .log --------------------------------------------------------------------------------------- */
+
+static int log_line_text(void *ctx, const struct log_entry *e)
+{
+	struct text_walk *w = ctx;
+	char t[TIME_TEXT_SIZE];
+	struct account a;
+	buf_addf(w->text, "%s %s uid=%u %s %s%s%s %s\n", time_text(e->time, t), account_get(w->ask->txn, e->account, &a) ? "?" : a.name,
+		 e->uid, e->operation, e->path, e->detail[0] ? " " : "", e->detail, e->result ? err_name(e->result) : "ok");
+	return 0;
+}
+
+static int text_log(struct text_walk *w)
+{
+	uint64_t after = 0;
+	int r = log_tail(w->ask->txn, 4u << 20, &after);
+	return r ? r : log_each(w->ask->txn, w->ask->who->is_operator ? 0 : w->ask->who->account, after, log_line_text, w);
+}
+
+/* ---- .metrics ----------------------------------------------------------------------------------- */
+
+static void metric(struct buf *b, const char *name, const char *help, const char *type, uint64_t value)
+{
+	buf_addf(b, "# HELP imagefs_%s %s\n# TYPE imagefs_%s %s\nimagefs_%s %" PRIu64 "\n", name, help, name, type, name, value);
+}
+
+static int text_metrics(struct text_walk *w)
+{
+	struct cat_stat stat;
+	uint64_t bytes, live, packs, objects, total = 0, space = 0;
+	int r = pack_totals(w->ask->txn, &bytes, &live, &packs, &objects);
+	if (!r)
+		r = service_space(w->ask->service, &total, &space, w->ask->err);
+	if (r)
+		return r;
+	cat_stat(w->ask->service->catalog, &stat);
+	metric(w->text, "pack_bytes", "Bytes of all packs.", "gauge", bytes);
+	metric(w->text, "live_bytes", "Bytes of packs that something refers to.", "gauge", live);
+	metric(w->text, "packs", "Packs.", "gauge", packs);
+	metric(w->text, "objects", "Chunks and map nodes.", "gauge", objects);
+	metric(w->text, "catalog_bytes", "Bytes of the catalog in use.", "gauge", stat.used_bytes);
+	metric(w->text, "commits_total", "Catalog commits since the daemon started.", "counter", stat.commits);
+	metric(w->text, "commit_requests_total", "Changes that these commits carried.", "counter", stat.commit_requests);
+	metric(w->text, "open_disks", "Disks that are open.", "gauge", disks_open_count(w->ask->service->disks));
+	metric(w->text, "pool_bytes", "Bytes of the pool's file system.", "gauge", total);
+	metric(w->text, "pool_free_bytes", "Bytes free in the pool's file system.", "gauge", space);
+	return 0;
+}
+
+/* ---- settings of regions and accounts ------------------------------------------------------------- */
+
+static int text_region(struct text_walk *w)
+{
+	struct region g;
+	int r = region_get(w->ask->txn, (uint32_t)node_number(w->ask->node), &g);
+	if (r)
+		return r;
+	buf_addf(w->text, "mainland %s\ncopy %s\nzones %s\n", g.mainland ? "yes" : "no", g.copy ? "yes" : "no", g.zones);
+	buf_adds(w->text, "types");
+	for (int t = 0; t < TYPE_MAX_; t++)
+		if (g.types & 1 << t)
+			buf_addf(w->text, " %s", type_name((enum image_type)t));
+	buf_addf(w->text, "\nstorage-price %s\nfree-storage %" PRIu64 "\nwindows-fee %s\ninstance-price %s\n", g.storage_price,
+		 g.free_storage, g.windows_fee, g.instance_price);
+	return 0;
+}
+
+static int text_account(struct text_walk *w)
+{
+	struct account a;
+	int r = account_get(w->ask->txn, (uint32_t)node_number(w->ask->node), &a);
+	if (r)
+		return r;
+	buf_adds(w->text, "uids");
+	for (unsigned i = 0; i < a.n_uids; i++)
+		buf_addf(w->text, " %u", a.uids[i]);
+	buf_addf(w->text, "\noperator %s\nvendor %s\naccept %s\n", a.is_operator ? "yes" : "no", a.is_vendor ? "yes" : "no", a.accept);
+	return 0;
+}
+
+void tree_policy_scope(const struct who *w, uint64_t node, bool writing, uint32_t *ret_account, uint32_t *ret_region)
+{
+	uint64_t n = node_number(node);
+	*ret_account = writing ? 0 : w->account; /* the own view shows what is in force for oneself; writing there is for everybody */
+	*ret_region = node_kind(node) == NODE_REGION ? (uint32_t)n : 0;
+	if (node_kind(node) == NODE_ACCOUNT)
+		*ret_account = (uint32_t)n;
+	if (node_kind(node) == NODE_PLACE) {
+		*ret_account = (uint32_t)(n >> 16);
+		*ret_region = n & 0xffff;
+	}
+}
+
+static int text_policy(struct text_walk *w)
+{
+	uint32_t account, region;
+	tree_policy_scope(w->ask->who, w->ask->node, false, &account, &region);
+	return policy_text(w->ask->txn, account, region, w->text);
+}
+
+/* ---- which ---------------------------------------------------------------------------------------- */
+
+static int text_of_image(const struct tree_ask *a, struct buf *ret)
+{
+	struct image i;
+	struct account owner;
+	int r = image_get(a->txn, node_number(a->node), &i);
+	if (!r)
+		r = decide(a->who, MAY_SEE, NULL, &i, a->err);
+	if (r)
+		return fail(a->err, -ENOENT, "this image is gone");
+	unsigned slot = node_slot(a->node);
+	if (slot == SLOT_OWNER)
+		buf_addf(ret, "%s\n", account_get(a->txn, i.owner, &owner) ? "?" : owner.name);
+	else if (slot == SLOT_REVIEWED)
+		buf_addf(ret, "%s\n", i.published ? "yes" : "no");
+	else
+		return status_text(a->service, a->who, &i, ret, a->err);
+	return 0;
+}
+
+static int text_of_file(const struct tree_ask *a, enum tree_file f, struct buf *ret)
+{
+	struct text_walk w = { .ask = a, .text = ret };
+	if (node_kind(a->node) == NODE_REGION)
+		w.region = (uint32_t)node_number(a->node);
+	switch (f) {
+	case FILE_LIST: return text_list(&w);
+	case FILE_USAGE: return text_usage(&w);
+	case FILE_LOG: return text_log(&w);
+	case FILE_METRICS: return text_metrics(&w);
+	case FILE_POLICY: return text_policy(&w);
+	case FILE_REGION: return text_region(&w);
+	case FILE_ACCOUNT: return text_account(&w);
+	default: return fail(a->err, -ENOENT, "there is no such file");
+	}
+}
+
+int tree_file_text(struct service *s, const struct who *w, uint64_t node, struct buf *ret, struct error *err)
+{
+	struct tree_ask a = { s, w, NULL, node, err };
+	int r = cat_begin(s->catalog, &a.txn, err);
+	if (r)
+		return r;
+	if (node_kind(node) == NODE_IMAGE)
+		r = text_of_image(&a, ret);
+	else
+		r = text_of_file(&a, (enum tree_file)(node_slot(node) - SLOT_FILE), ret);
+	cat_end(&a.txn);
+	return r;
+}
