@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* store: index -> place -> cache -> pack -> codec.
+ *
+ * A frame's place can change at any time: compaction writes the object into another pack, tells the
+ * index, and only then removes the old pack. So -ENOENT from the backend means: look it up again.
+ */
+#include "store/store.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/num.h"
+#include "store/codec.h"
+
+#define CHUNK_CACHE_DEFAULT ((size_t)64 << 20)
+#define NODE_CACHE_DEFAULT ((size_t)16 << 20)
+#define LEVEL_DEFAULT 3
+#define LOOKUPS_MOST 4 /* an object moves as often as that during one read, and no oftener */
+#define COMPRESS_QUEUE 64u
+#define PREFETCH_QUEUE 256u
+
+/* --- opening --- */
+
+static int note_number(void *ctx, const char *name, uint64_t size)
+{
+	uint32_t *next = ctx, number = pack_number_of(name);
+	(void)size;
+	if (number >= *next)
+		*next = number < UINT32_MAX ? number + 1 : number;
+	return 0;
+}
+
+static unsigned default_threads(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	return n < 2 ? 2 : n > 8 ? 8 : (unsigned)n;
+}
+
+int store_open(struct store **ret, struct backend *backend, struct index index, const struct store_options *o,
+	       struct error *err)
+{
+	uint32_t next = MAX(o->next_pack, 1u);
+	int r = backend->ops->list(backend, note_number, &next, err);
+	if (r) {
+		backend->ops->close(backend);
+		return r;
+	}
+	unsigned threads = o->threads ? o->threads : default_threads();
+	struct store *s = calloc(1, sizeof *s);
+	if (!s)
+		abort();
+	s->backend = backend;
+	s->index = index;
+	s->chunks = cache_new(o->chunk_cache ? o->chunk_cache : CHUNK_CACHE_DEFAULT, CHUNK_SIZE);
+	s->nodes = cache_new(o->node_cache ? o->node_cache : NODE_CACHE_DEFAULT, NODE_SIZE);
+	s->workers = workers_new("compress", threads, COMPRESS_QUEUE);
+	s->prefetch = workers_new("prefetch", threads, PREFETCH_QUEUE);
+	atomic_init(&s->next_pack, next);
+	s->level = o->level ? o->level : LEVEL_DEFAULT;
+	*ret = s;
+	return 0;
+}
+
+void store_close(struct store *s)
+{
+	if (!s)
+		return;
+	workers_free(s->prefetch);
+	workers_free(s->workers);
+	cache_free(s->chunks);
+	cache_free(s->nodes);
+	s->backend->ops->close(s->backend);
+	free(s);
+}
+
+/* --- reading --- */
+
+static struct cache *cache_of(struct store *s, enum object_kind kind)
+{
+	return kind == OBJECT_NODE ? s->nodes : s->chunks;
+}
+
+static uint64_t key_of(const struct place *p) { return (uint64_t)p->pack << 32 | p->offset; }
+
+struct load {
+	struct store *store;
+	struct place place;
+};
+
+/* Read, decode and verify the object at a place: a cache_load. */
+static int load_object(void *ctx, void *buf, struct error *err)
+{
+	struct load *l = ctx;
+	const struct place *p = &l->place;
+	uint8_t frame[FRAME_MAX];
+	int r = pack_read_frame(l->store->backend, p, frame, err);
+	if (r)
+		return r;
+	r = codec_unpack(frame, p->length, buf, object_size(p->kind));
+	if (r == ERR_DAMAGED)
+		return fail(err, r, "pack-%08x is damaged: the %u bytes at offset %u do not match their checksum",
+			    p->pack, p->length, p->offset);
+	return r ? fail(err, r, "cannot decompress the %u bytes at offset %u of pack-%08x: %s", p->length,
+			p->offset, p->pack, strerror(-r))
+		 : 0;
+}
+
+static int find_place(struct store *s, uint32_t domain, enum object_kind kind, const struct hash *hash,
+		      struct place *ret, struct error *err)
+{
+	char hex[HASH_HEX_SIZE];
+	int r = s->index.find(s->index.ctx, domain, hash, ret);
+	if (r == -ENOENT)
+		return fail(err, ERR_DAMAGED, "object %s is in use, but not in the index", hash_hex(hash, hex));
+	if (r)
+		return fail(err, r, "cannot look up object %s: %s", hash_hex(hash, hex), err_name(r));
+	if (ret->kind != kind)
+		return fail(err, ERR_DAMAGED, "object %s, at offset %u of pack-%08x, is of another kind",
+			    hash_hex(hash, hex), ret->offset, ret->pack);
+	return 0;
+}
+
+/* What to do with an object once its place is known. -ENOENT: its pack is gone. */
+typedef int (*at_place)(struct load *, void *arg, struct error *err);
+
+/* The place of an object, and again when its pack has been compacted away meanwhile. */
+static int with_place(struct store *s, uint32_t domain, enum object_kind kind, const struct hash *hash,
+		      at_place act, void *arg, struct error *err)
+{
+	struct load l = { .store = s };
+	struct error trouble; /* of attempts that may yet be made good: *err must not show it then */
+	int r = -ENOENT;
+	for (int i = 0; r == -ENOENT && i < LOOKUPS_MOST; i++) {
+		r = find_place(s, domain, kind, hash, &l.place, &trouble);
+		if (!r)
+			r = act(&l, arg, &trouble);
+	}
+	if (r == -ENOENT)
+		return fail(err, ERR_DAMAGED, "pack-%08x is gone, and with it an object at offset %u", l.place.pack,
+			    l.place.offset);
+	if (r && err)
+		*err = trouble;
+	return r;
+}
+
+static int get_at(struct load *l, void *arg, struct error *err)
+{
+	return cache_get(cache_of(l->store, l->place.kind), key_of(&l->place), load_object, l, arg, err);
+}
+
+int store_get(struct store *s, uint32_t domain, enum object_kind kind, const struct hash *hash,
+	      struct cache_ref *ret, struct error *err)
+{
+	return with_place(s, domain, kind, hash, get_at, ret, err);
+}
+
+void store_put(struct store *s, enum object_kind kind, struct cache_ref *ref)
+{
+	cache_put(cache_of(s, kind), ref);
+}
+
+static int read_at(struct load *l, void *buf, struct error *err)
+{
+	struct cache_ref ref;
+	if (cache_get(l->store->chunks, key_of(&l->place), NULL, NULL, &ref, NULL))
+		return load_object(l, buf, err);
+	memcpy(buf, ref.data, CHUNK_SIZE);
+	cache_put(l->store->chunks, &ref);
+	return 0;
+}
+
+int store_read_chunk(struct store *s, uint32_t domain, const struct hash *hash, void *buf, struct error *err)
+{
+	return with_place(s, domain, OBJECT_CHUNK, hash, read_at, buf, err);
+}
+
+/* --- reading ahead --- */
+
+struct ahead {
+	struct store *store;
+	uint32_t domain;
+	struct hash hash;
+};
+
+static int warm_at(struct load *l, void *arg, struct error *err)
+{
+	struct cache_ref ref;
+	(void)arg;
+	if (cache_has(l->store->chunks, key_of(&l->place)))
+		return 0;
+	int r = get_at(l, &ref, err);
+	if (!r)
+		cache_put(l->store->chunks, &ref);
+	return r;
+}
+
+static void warm(void *arg)
+{
+	AUTO_FREE struct ahead *a = arg;
+	/* Whoever really needs the chunk will meet the same error, and can tell somebody. */
+	(void)!with_place(a->store, a->domain, OBJECT_CHUNK, &a->hash, warm_at, NULL, NULL);
+}
+
+void store_prefetch(struct store *s, uint32_t domain, const struct hash *hash)
+{
+	struct ahead *a = malloc(sizeof *a);
+	if (!a)
+		return;
+	*a = (struct ahead){ s, domain, *hash };
+	if (!workers_try(s->prefetch, warm, a))
+		free(a);
+}
+
+/* --- making --- */
+
+bool store_has(struct store *s, uint32_t domain, const struct hash *hash)
+{
+	struct place place;
+	return s->index.find(s->index.ctx, domain, hash, &place) == 0;
+}
+
+int store_make(struct store *s, struct pack_writer *writer, uint32_t domain, enum object_kind kind,
+	       const struct hash *hash, const void *data, struct error *err)
+{
+	uint8_t frame[FRAME_MAX];
+	if (pack_has(writer, hash) || store_has(s, domain, hash))
+		return 0;
+	int n = codec_pack(s->level, data, object_size(kind), frame);
+	if (n < 0)
+		return fail(err, n, "cannot compress: %s", strerror(-n));
+	return pack_add(writer, hash, kind, frame, (size_t)n, err);
+}
