@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* act: the frame that every act runs in (private to the domain). */
+#ifndef IMAGEFS_DOMAIN_ACT_H
+#define IMAGEFS_DOMAIN_ACT_H
+
+#include "domain/tree.h"
+
+#define ACT_EVENTS 12
+
+struct act {
+	struct service *service;
+	const struct who *who;
+	const char *operation; /* for the log: "delete"; NULL: not logged */
+	int (*fn)(struct cat_txn *, struct act *, struct error *);
+
+	/* what is acted on: each act uses what it needs */
+	uint64_t parent, node, to;
+	const char *name, *new_name, *text;
+	unsigned len;
+	bool flag;
+	int64_t time;
+
+	/* set by fn; cleared before each run of it */
+	uint64_t result; /* node that came of it */
+	bool not_logged; /* nothing worth a line in the log came of it */
+	uint32_t owner;  /* account it was done to; 0: the doer's own */
+	char path[400], detail[300];
+	uint64_t dropped[4]; /* disks that are gone after the commit */
+	struct {
+		uint64_t node;
+		char name[TRASH_NAME_MAX + 1]; /* "": the node itself changed */
+		bool content;
+	} events[ACT_EVENTS];
+	unsigned n_events;
+};
+
+/* Carry it out. */
+int act_run(struct act *, struct error *err) MUST_USE;
+
+/* For fn: tell kernels, after the commit, that a name / a node / a place on a shelf changed. */
+void act_entry_changed(struct act *, uint64_t parent, const char *name);
+void act_node_changed(struct act *, uint64_t node, bool content);
+void act_shelf_changed(struct act *, const struct shelf *, const char *name);
+void act_drop_disk(struct act *, uint64_t disk);
+
+/* For fn: path for the log. */
+void act_path_image(struct act *, struct cat_txn *, const struct image *);
+
+#endif

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* act_change: rename, protect, settings, configuration, times. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/num.h"
+#include "catalog/account.h"
+#include "domain/act.h"
+#include "domain/acts.h"
+#include "domain/decide.h"
+#include "domain/disks.h"
+#include "domain/names.h"
+#include "domain/policy.h"
+#include "domain/trash.h"
+#include "domain/tree_int.h"
+#include "domain/upload.h"
+
+/* ---- settings ------------------------------------------------------------------------------------- */
+
+static int apply_expectation(struct image *i, enum setting_key key, const char *value, unsigned len)
+{
+	struct hash h;
+	char hex[HASH_HEX_SIZE];
+	if (key == SET_SIZE)
+		i->expect_size = len ? strtoull(value, NULL, 10) : 0;
+	if (key != SET_SHA256)
+		return 0;
+	i->expect_sha = len > 0;
+	if (!len)
+		return 0;
+	memcpy(hex, value, HASH_HEX_SIZE - 1);
+	hex[HASH_HEX_SIZE - 1] = 0;
+	int r = hash_parse(hex, &h);
+	memcpy(i->expect_sha256, h.b, sizeof i->expect_sha256);
+	return r;
+}
+
+/* size and sha256 are promises about a disk that is still to come. Afterwards they can be set only to what is true. */
+static int check_expectation(struct cat_txn *txn, const struct image *i, enum setting_key key, const char *value, unsigned len,
+			     struct error *err)
+{
+	struct disk_row row;
+	if ((key != SET_SIZE && key != SET_SHA256) || !len || !i->disk || i->state == STATE_PENDING || i->state == STATE_FAILED)
+		return 0;
+	int r = disk_row_get(txn, i->disk, &row);
+	if (r)
+		return r;
+	if (key == SET_SIZE && strtoull(value, NULL, 10) != row.size)
+		return fail(err, -EINVAL, "the disk of %s has %" PRIu64 " bytes, not %.*s", i->name, row.size, (int)len - 1, value);
+	char hex[HASH_HEX_SIZE];
+	if (key == SET_SHA256 && row.has_sha && strncasecmp(hash_hex(&row.sha256, hex), value, HASH_HEX_SIZE - 1))
+		return fail(err, -EINVAL, "the disk of %s has another SHA-256", i->name);
+	return 0;
+}
+
+int setting_write(struct cat_txn *txn, struct image *i, enum setting_key key, const char *value, unsigned len, struct error *err)
+{
+	char kept[SETTING_MAX + 1];
+	if (len >= SETTING_MAX)
+		return fail(err, -EFBIG, "%s can have at most %d bytes", setting_name(key), SETTING_MAX - 1);
+	memcpy(kept, value, len);
+	kept[len] = 0;
+	if (strlen(kept) != len)
+		return fail(err, -EINVAL, "%s is text", setting_name(key));
+	int r = setting_check(key, kept, &len, err);
+	if (!r)
+		r = check_expectation(txn, i, key, kept, len, err);
+	if (!r)
+		r = apply_expectation(i, key, kept, len);
+	if (!r)
+		r = len ? setting_put(txn, i->node, (uint8_t)key, kept, len) : setting_remove(txn, i->node, (uint8_t)key);
+	if (r && r != -ENOENT)
+		return r;
+	i->changed = clock_real();
+	return image_put(txn, i);
+}
+
+static int do_set(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	struct image i;
+	enum setting_key key = (enum setting_key)node_slot(a->node);
+	int r = image_get(txn, node_number(a->node), &i);
+	if (!r)
+		r = decide(a->who, MAY_CHANGE, NULL, &i, err);
+	if (r)
+		return r == -ENOENT ? fail(err, r, "this image is gone") : r;
+	act_path_image(a, txn, &i);
+	snprintf(a->detail, sizeof a->detail, "%s", setting_name(key));
+	return setting_write(txn, &i, key, a->text, a->len, err);
+}
+
+int act_set(struct service *s, const struct who *w, uint64_t node, const char *value, unsigned len, struct error *err)
+{
+	struct act a = { .service = s, .who = w, .operation = "set", .fn = do_set, .node = node, .text = value, .len = len };
+	return act_run(&a, err);
+}
+
+/* ---- rename: on shelves ----------------------------------------------------------------------------- */
+
+static bool same_shelf(const struct shelf *a, const struct shelf *b)
+{
+	return a->account == b->account && a->region == b->region && a->type == b->type && a->trash == b->trash;
+}
+
+/* What stands in the way of the new name. An alias gives way to an alias: that is how "latest" moves in one step. */
+static int clear_target(struct cat_txn *txn, struct act *a, const struct shelf *shelf, const struct image *moving, struct error *err)
+{
+	struct image other;
+	int r = image_find(txn, shelf, a->new_name, &other);
+	if (r || other.node == moving->node)
+		return r == -ENOENT || other.node == moving->node ? 0 : r;
+	if (!a->flag)
+		return fail(err, -EEXIST, "there is something called %s already", a->new_name);
+	if (other.kind == KIND_ALIAS && moving->kind == KIND_ALIAS) {
+		r = decide(a->who, MAY_DELETE, shelf, &other, err);
+		return r ? r : image_remove(txn, other.node);
+	}
+	if (other.kind == KIND_ALIAS)
+		return fail(err, -ENOTDIR, "%s is an alias: remove it first", a->new_name);
+	return fail(err, moving->kind == KIND_ALIAS ? -EISDIR : -ENOTEMPTY, "there is an image called %s already", a->new_name);
+}
+
+static int restore_from_trash(struct cat_txn *txn, struct act *a, struct image *i, const struct shelf *to, struct error *err)
+{
+	struct shelf home = *to;
+	home.account = i->owner;
+	home.trash = true;
+	if (!same_shelf(&home, &i->shelf))
+		return fail(err, -EXDEV, "what is in the trash goes back to the region and type that it came from");
+	int r = decide(a->who, MAY_CREATE, to, NULL, err);
+	if (!r)
+		r = policy_room_for_image(txn, to, err);
+	if (r)
+		return r;
+	a->operation = "restore";
+	i->shelf = *to;
+	i->state = i->state_before_trash;
+	i->trashed = 0;
+	return 0;
+}
+
+static int rename_row(struct cat_txn *txn, struct act *a, const struct shelf *from, const struct shelf *to, struct error *err)
+{
+	struct image i;
+	int r = image_find(txn, from, a->name, &i);
+	if (!r)
+		r = decide(a->who, from->trash ? MAY_DELETE : MAY_CHANGE, from, &i, err);
+	if (r)
+		return r == -ENOENT ? fail(err, r, "there is nothing called %s here", a->name) : r;
+	if (!same_shelf(from, to) && !from->trash)
+		return fail(err, to->trash ? -EPERM : -EXDEV, to->trash ? "the trash fills when something is deleted (rm -r)"
+							    : "an image is copied to another place and then deleted here");
+	act_path_image(a, txn, &i);
+	r = from->trash && to->trash ? fail(err, -EPERM, "what is in the trash keeps its name") : name_check_image(a->new_name, err);
+	if (!r && from->trash)
+		r = restore_from_trash(txn, a, &i, to, err);
+	if (!r)
+		r = clear_target(txn, a, to, &i, err);
+	if (r)
+		return r;
+	snprintf(i.name, sizeof i.name, "%s", a->new_name);
+	snprintf(a->detail, sizeof a->detail, "-> %s", a->new_name);
+	i.changed = clock_real();
+	act_shelf_changed(a, from, a->name);
+	act_shelf_changed(a, to, a->new_name);
+	return image_put(txn, &i);
+}
+
+/* ---- rename: files of one image ----------------------------------------------------------------------- */
+
+static int drop_scratch_row(struct cat_txn *txn, struct act *a, const struct image *i, uint8_t key, uint64_t disk)
+{
+	int r = setting_remove(txn, i->node, key);
+	if (!r && disk != i->disk) {
+		act_drop_disk(a, disk);
+		r = disk_row_release(txn, disk);
+	}
+	return r;
+}
+
+/* A small file under another name becomes a setting: its text was read before the transaction (a->text). */
+static int scratch_to_setting(struct cat_txn *txn, struct act *a, struct image *i, uint8_t scratch, uint64_t disk, struct error *err)
+{
+	enum setting_key key = setting_by_name(a->new_name, (enum image_type)i->shelf.type);
+	if (!a->text)
+		return fail(err, -EINVAL, "%s can have at most %d bytes", a->new_name, SETTING_MAX - 1);
+	int r = setting_write(txn, i, key, a->text, a->len, err);
+	return r ? r : drop_scratch_row(txn, a, i, scratch, disk);
+}
+
+static int rename_scratch(struct cat_txn *txn, struct act *a, struct image *i, uint8_t key, uint64_t disk, struct error *err)
+{
+	char value[SETTING_MAX + 1];
+	size_t n = strlen(a->new_name);
+	uint8_t old_key;
+	if (setting_by_name(a->new_name, (enum image_type)i->shelf.type))
+		return scratch_to_setting(txn, a, i, key, disk, err);
+	if (setting_is_computed(a->new_name))
+		return drop_scratch_row(txn, a, i, key, disk);
+	uint64_t other = scratch_find(txn, i->node, a->new_name, &old_key);
+	int r = other && other != disk ? drop_scratch_row(txn, a, i, old_key, other) : 0;
+	if (r || n > 255)
+		return r ? r : -ENAMETOOLONG;
+	put_le64(value, disk);
+	memcpy(value + 8, a->new_name, n);
+	r = setting_put(txn, i->node, key, value, (unsigned)(8 + n));
+	a->result = node_disk(disk);
+	return r;
+}
+
+static int rename_setting(struct cat_txn *txn, struct act *a, struct image *i, enum setting_key key, struct error *err)
+{
+	char value[SETTING_MAX + 1];
+	unsigned len;
+	enum setting_key to = setting_by_name(a->new_name, (enum image_type)i->shelf.type);
+	int r = setting_get(txn, i->node, (uint8_t)key, value, sizeof value, &len);
+	if (r)
+		return fail(err, r, "%s has no %s", i->name, a->name);
+	if (!to)
+		return fail(err, -EINVAL, "%s cannot become %s, which is no setting", a->name, a->new_name);
+	r = setting_write(txn, i, to, value, len, err);
+	return r || to == key ? r : setting_write(txn, i, key, "", 0, err);
+}
+
+static int rename_in_image(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	struct image i;
+	uint8_t scratch_key;
+	int r = image_get(txn, node_number(a->parent), &i);
+	if (!r)
+		r = decide(a->who, MAY_CHANGE, NULL, &i, err);
+	if (r)
+		return r == -ENOENT ? fail(err, r, "this image is gone") : r;
+	act_path_image(a, txn, &i);
+	a->not_logged = true;
+	uint64_t scratch = scratch_find(txn, i.node, a->name, &scratch_key);
+	if (scratch)
+		return rename_scratch(txn, a, &i, scratch_key, scratch, err);
+	enum setting_key key = setting_by_name(a->name, (enum image_type)i.shelf.type);
+	if (key)
+		return rename_setting(txn, a, &i, key, err);
+	if (!i.disk || (strcmp(a->name, image_disk_name(&i)) && strcmp(a->name, i.upload)))
+		return fail(err, -ENOENT, "there is nothing called %s in %s", a->name, i.name);
+	if (setting_by_name(a->new_name, (enum image_type)i.shelf.type) || a->new_name[0] == '.' || strlen(a->new_name) > 255)
+		return fail(err, -EINVAL, "a disk cannot become %s", a->new_name);
+	snprintf(i.upload, sizeof i.upload, "%s", a->new_name);
+	return image_put(txn, &i);
+}
+
+static int do_rename(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	struct shelf from, to;
+	bool from_shelf = tree_shelf(a->who, a->parent, &from), to_shelf = tree_shelf(a->who, a->to, &to);
+	if (from_shelf && to_shelf)
+		return rename_row(txn, a, &from, &to, err);
+	if (node_kind(a->parent) == NODE_IMAGE && a->parent == a->to)
+		return rename_in_image(txn, a, err);
+	if (node_kind(a->parent) == NODE_IMAGE && node_kind(a->to) == NODE_IMAGE)
+		return fail(err, -EXDEV, "files are not moved from one image to another: they are copied");
+	return fail(err, -EPERM, "%s belongs to the tree and keeps its name", a->name);
+}
+
+/* The text of a small upload that is about to become a setting. NULL: it is not one, or too large. */
+static char *text_of_scratch(struct service *s, uint64_t parent, const char *name, unsigned *ret_len)
+{
+	struct cat_txn *txn;
+	struct disk *disk;
+	uint64_t number = 0;
+	if (node_kind(parent) != NODE_IMAGE || cat_begin(s->catalog, &txn, NULL))
+		return NULL;
+	number = scratch_find(txn, node_number(parent), name, NULL);
+	cat_end(&txn);
+	if (!number || disks_get(s->disks, number, &disk, NULL))
+		return NULL;
+	char *text = disk_size(disk) < SETTING_MAX ? calloc(1, SETTING_MAX + 1) : NULL;
+	ssize_t n = text ? disk_read(disk, text, SETTING_MAX, 0, NULL, NULL) : -1;
+	disks_put(s->disks, &disk);
+	if (n < 0) {
+		free(text);
+		return NULL;
+	}
+	*ret_len = (unsigned)n;
+	return text;
+}
+
+int act_rename(struct service *s, const struct who *w, uint64_t from, const char *name, uint64_t to, const char *new_name,
+	       bool may_replace, struct error *err)
+{
+	struct act a = { .service = s, .who = w, .operation = "rename", .fn = do_rename, .parent = from, .name = name, .to = to,
+			 .new_name = new_name, .flag = may_replace };
+	char *text = text_of_scratch(s, from, name, &a.len);
+	a.text = text;
+	int r = act_run(&a, err);
+	free(text);
+	/* An upload that had a scratch name and now has a real one is judged like one that was just closed. */
+	if (!r && a.result && new_name[0] != '.' && node_kind(a.result) == NODE_DISK)
+		r = upload_settle(s, w, a.result, UPLOAD_CLOSED, err);
+	return r;
+}
+
+/* ---- protection and times ------------------------------------------------------------------------------- */
+
+static int do_protect(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	struct image i;
+	int r = image_get(txn, node_number(a->node), &i);
+	if (!r)
+		r = decide(a->who, MAY_PROTECT, NULL, &i, err);
+	if (r)
+		return r == -ENOENT ? fail(err, r, "this image is gone") : r;
+	act_path_image(a, txn, &i);
+	a->operation = a->flag ? "protect" : "unprotect";
+	a->not_logged = i.is_protected == a->flag;
+	if (a->not_logged)
+		return 0;
+	i.is_protected = a->flag;
+	i.changed = clock_real();
+	act_node_changed(a, node_image(i.node, SLOT_DIR), false);
+	return image_put(txn, &i);
+}
+
+int act_protect(struct service *s, const struct who *w, uint64_t node, bool protect, struct error *err)
+{
+	struct act a = { .service = s, .who = w, .operation = "protect", .fn = do_protect, .node = node, .flag = protect };
+	return act_run(&a, err);
+}
+
+static int do_mtime(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	struct disk_row row;
+	struct image i;
+	int r = disk_row_get(txn, node_number(a->node), &row);
+	if (!r)
+		r = image_get(txn, row.image, &i);
+	if (!r)
+		r = decide(a->who, MAY_PROTECT, NULL, &i, err);
+	if (r)
+		return r == -ENOENT ? fail(err, r, "this disk is gone") : r;
+	row.mtime = a->time;
+	return disk_row_put(txn, &row);
+}
+
+int act_set_mtime(struct service *s, const struct who *w, uint64_t disk_node, int64_t mtime, struct error *err)
+{
+	struct act a = { .service = s, .who = w, .fn = do_mtime, .node = disk_node, .time = mtime };
+	return act_run(&a, err);
+}

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* act_remove: unlink and rmdir.
+ *
+ * rm -r takes the files of a directory away one by one, the disk first. The unlink of the disk is where an image is
+ * deleted: the whole of it, id and settings, goes to the trash in that transaction. What stays under its name is a *shell*: a new
+ * pending image (new id) without a disk, with a copy of the settings for rm to remove. Nobody can put other bytes under the old id,
+ * and an rm that is interrupted anywhere has either deleted nothing or everything. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/num.h"
+#include "catalog/account.h"
+#include "domain/act.h"
+#include "domain/acts.h"
+#include "domain/decide.h"
+#include "domain/names.h"
+#include "domain/policy.h"
+#include "domain/tree_int.h"
+#include "domain/trash.h"
+
+/* ---- unlink -------------------------------------------------------------------------------------- */
+
+static int move_scratch_owner(struct cat_txn *txn, uint64_t disk, uint64_t node)
+{
+	struct disk_row row;
+	int r = disk_row_get(txn, disk, &row);
+	if (r)
+		return r;
+	row.image = node;
+	return disk_row_put(txn, &row);
+}
+
+struct scratch_keys {
+	uint8_t keys[SET_SCRATCH_MAX - SET_SCRATCH + 1];
+	unsigned n;
+};
+
+static int note_scratch_key(void *ctx, uint8_t key, const char *value, unsigned len)
+{
+	struct scratch_keys *k = ctx;
+	(void)value, (void)len;
+	if (key >= SET_SCRATCH && key <= SET_SCRATCH_MAX)
+		k->keys[k->n++] = key;
+	return 0;
+}
+
+/* Uploads that are open stay with the shell: the trash has the image as it was. */
+static int forget_scratch(struct cat_txn *txn, uint64_t node)
+{
+	struct scratch_keys k = { .n = 0 };
+	int r = setting_each(txn, node, note_scratch_key, &k);
+	for (unsigned n = 0; n < k.n && !r; n++)
+		r = setting_remove(txn, node, k.keys[n]);
+	return r;
+}
+
+static int delete_image(struct cat_txn *txn, struct act *a, struct image *i, struct error *err)
+{
+	struct image gone = *i;
+	struct shelf trash = i->shelf;
+	trash.account = i->owner;
+	trash.trash = true;
+	int r = policy_spend_operation(txn, a->who->account, i->shelf.region, err);
+	if (r)
+		return r;
+	act_path_image(a, txn, i);
+	gone.node = cat_next(txn, COUNTER_NODE);
+	r = trash_name(txn, &trash, i->name, gone.name);
+	if (r)
+		return fail(err, r, "the trash has no free name for %s", i->name);
+	gone.shelf = trash;
+	gone.state_before_trash = i->state;
+	gone.state = STATE_TRASHED;
+	gone.trashed = gone.changed = clock_real();
+	/* The shell first: the id must be free before the row in the trash takes it. */
+	i->id = cat_next(txn, COUNTER_NODE);
+	i->disk = 0;
+	i->state = STATE_PENDING;
+	i->used = i->is_protected = false;
+	i->upload[0] = 0;
+	i->trashed = gone.trashed;
+	snprintf(i->reason, sizeof i->reason, "its disk was deleted: it is in .trash/%s/%s", type_name((enum image_type)i->shelf.type), gone.name);
+	r = image_put(txn, i);
+	if (!r)
+		r = image_put(txn, &gone);
+	if (!r)
+		r = setting_copy_all(txn, i->node, gone.node);
+	if (!r)
+		r = forget_scratch(txn, gone.node);
+	if (!r)
+		r = move_scratch_owner(txn, gone.disk, gone.node);
+	act_shelf_changed(a, &trash, gone.name);
+	act_node_changed(a, node_image(i->node, SLOT_DIR), true);
+	return r;
+}
+
+/* In the trash there is no second chance: the disk goes for good. */
+static int purge_disk(struct cat_txn *txn, struct act *a, struct image *i)
+{
+	act_path_image(a, txn, i);
+	act_drop_disk(a, i->disk);
+	int r = disk_row_release(txn, i->disk);
+	i->disk = 0;
+	act_node_changed(a, node_image(i->node, SLOT_DIR), true);
+	return r ? r : image_put(txn, i);
+}
+
+static int unlink_disk(struct cat_txn *txn, struct act *a, struct image *i, struct error *err)
+{
+	a->operation = i->shelf.trash ? "purge" : "delete";
+	return i->shelf.trash ? purge_disk(txn, a, i) : delete_image(txn, a, i, err);
+}
+
+static int unlink_scratch(struct cat_txn *txn, struct act *a, const struct image *i, uint8_t key, uint64_t disk)
+{
+	a->not_logged = true;
+	int r = setting_remove(txn, i->node, key);
+	if (r || disk == i->disk)
+		return r;
+	act_drop_disk(a, disk);
+	return disk_row_release(txn, disk);
+}
+
+static int unlink_in_image(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	struct image i;
+	struct entry ignored;
+	uint8_t key;
+	int r = image_get(txn, node_number(a->parent), &i);
+	if (!r)
+		r = decide(a->who, MAY_DELETE, NULL, &i, err);
+	if (r)
+		return r == -ENOENT ? fail(err, r, "this image is gone") : r;
+	enum setting_key setting = setting_by_name(a->name, (enum image_type)i.shelf.type);
+	if (setting && (r = setting_remove(txn, i.node, (uint8_t)setting)) != -ENOENT) {
+		a->operation = "clear";
+		act_path_image(a, txn, &i);
+		snprintf(a->detail, sizeof a->detail, "%s", a->name);
+		a->not_logged = i.disk == 0;
+		return r;
+	}
+	uint64_t scratch = scratch_find(txn, i.node, a->name, &key);
+	if (scratch)
+		return unlink_scratch(txn, a, &i, key, scratch);
+	if (i.disk && (strcmp(a->name, image_disk_name(&i)) == 0 || strcmp(a->name, i.upload) == 0))
+		return unlink_disk(txn, a, &i, err);
+	a->not_logged = true;
+	if (tree_computed(&i, a->name, &ignored) == 0 || i.trashed)
+		return 0;
+	return fail(err, -ENOENT, "there is nothing called %s in %s", a->name, i.name);
+}
+
+static int unlink_on_shelf(struct cat_txn *txn, struct act *a, const struct shelf *shelf, struct error *err)
+{
+	struct image i;
+	int r = image_find(txn, shelf, a->name, &i);
+	if (!r)
+		r = decide(a->who, MAY_DELETE, shelf, &i, err);
+	if (r)
+		return r == -ENOENT ? fail(err, r, "there is nothing called %s here", a->name) : r;
+	if (i.kind != KIND_ALIAS)
+		return fail(err, -EISDIR, "%s is an image, which is a directory: rm -r deletes it", a->name);
+	a->operation = "delete";
+	act_path_image(a, txn, &i);
+	act_shelf_changed(a, shelf, a->name);
+	return image_remove(txn, i.node);
+}
+
+static int do_unlink(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	struct shelf shelf;
+	if (tree_shelf(a->who, a->parent, &shelf))
+		return unlink_on_shelf(txn, a, &shelf, err);
+	if (node_kind(a->parent) == NODE_IMAGE)
+		return unlink_in_image(txn, a, err);
+	return fail(err, -EPERM, "%s belongs to the tree and cannot be removed", a->name);
+}
+
+int act_unlink(struct service *s, const struct who *w, uint64_t parent, const char *name, struct error *err)
+{
+	struct act a = { .service = s, .who = w, .operation = "delete", .fn = do_unlink, .parent = parent, .name = name };
+	return act_run(&a, err);
+}
+
+/* ---- rmdir --------------------------------------------------------------------------------------- */
+
+static int find_setting(void *ctx, uint8_t key, const char *value, unsigned len)
+{
+	(void)ctx;
+	return key < SET_MAX_ || (len > 8 && value[8] != '.') ? 1 : 0;
+}
+
+static int drop_scratch(void *ctx, uint8_t key, const char *value, unsigned len)
+{
+	struct act *a = ctx;
+	(void)key;
+	if (len >= 8)
+		act_drop_disk(a, get_le64(value));
+	return 0;
+}
+
+static int remove_image(struct cat_txn *txn, struct act *a, const struct shelf *shelf, struct error *err)
+{
+	struct image i;
+	uint64_t disk;
+	int r = image_find(txn, shelf, a->name, &i);
+	if (!r)
+		r = decide(a->who, MAY_DELETE, shelf, &i, err);
+	if (r)
+		return r == -ENOENT ? fail(err, r, "there is nothing called %s here", a->name) : r;
+	if (i.kind != KIND_IMAGE)
+		return fail(err, -ENOTDIR, "%s is an alias: rm removes it", a->name);
+	if (i.disk)
+		return fail(err, -ENOTEMPTY, "%s has a disk: rm -r deletes it, to the trash", a->name);
+	r = setting_each(txn, i.node, find_setting, NULL);
+	if (r)
+		return r < 0 ? r : fail(err, -ENOTEMPTY, "%s has settings: rm -r deletes it", a->name);
+	act_path_image(a, txn, &i);
+	act_shelf_changed(a, shelf, a->name);
+	a->not_logged = i.trashed != 0; /* the deletion was logged when its disk went */
+	r = setting_each(txn, i.node, drop_scratch, a);
+	return r ? r : trash_purge_row(txn, &i, &disk);
+}
+
+static int find_row(void *ctx, const struct image *i)
+{
+	const uint32_t *want = ctx; /* region, account */
+	return (want[0] && i->shelf.region == want[0]) || (want[1] && i->owner == want[1]);
+}
+
+static int remove_region(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	struct region g;
+	uint32_t want[2] = { 0, 0 };
+	int r = decide(a->who, MAY_MANAGE, NULL, NULL, err);
+	if (!r && (r = region_find(txn, a->name, &g)))
+		return fail(err, r, "there is no region %s", a->name);
+	if (r)
+		return r;
+	want[0] = g.no;
+	r = image_each_all(txn, 0, find_row, want);
+	if (r)
+		return r < 0 ? r : fail(err, -ENOTEMPTY, "the region %s still holds images, instances or trash", a->name);
+	snprintf(a->path, sizeof a->path, "%s", a->name);
+	act_entry_changed(a, ROOT_NODE, a->name);
+	act_node_changed(a, ROOT_NODE, true);
+	return region_remove(txn, g.no);
+}
+
+static int remove_account(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	struct account c;
+	uint32_t want[2] = { 0, 0 };
+	uint64_t accounts = node_make(NODE_FIXED, 0, SLOT_ACCOUNTS);
+	int r = decide(a->who, MAY_MANAGE, NULL, NULL, err);
+	if (!r && (r = account_find(txn, a->name, &c)))
+		return fail(err, r, "there is no account %s", a->name);
+	if (r)
+		return r;
+	if (c.no == a->who->account)
+		return fail(err, -EBUSY, "that is the account you are working as");
+	want[1] = c.no;
+	r = image_each_all(txn, 0, find_row, want);
+	if (r)
+		return r < 0 ? r : fail(err, -ENOTEMPTY, "the account %s still has images, instances or trash", a->name);
+	snprintf(a->path, sizeof a->path, "accounts/%s", a->name);
+	act_entry_changed(a, accounts, a->name);
+	act_node_changed(a, accounts, true);
+	return account_remove(txn, c.no);
+}
+
+static int do_rmdir(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	struct shelf shelf;
+	if (tree_shelf(a->who, a->parent, &shelf))
+		return remove_image(txn, a, &shelf, err);
+	if (a->parent == ROOT_NODE && strcmp(a->name, "accounts"))
+		return remove_region(txn, a, err);
+	if (a->parent == node_make(NODE_FIXED, 0, SLOT_ACCOUNTS))
+		return remove_account(txn, a, err);
+	return fail(err, -EPERM, "%s belongs to the tree and cannot be removed", a->name);
+}
+
+int act_rmdir(struct service *s, const struct who *w, uint64_t parent, const char *name, struct error *err)
+{
+	struct act a = { .service = s, .who = w, .operation = "remove", .fn = do_rmdir, .parent = parent, .name = name };
+	return act_run(&a, err);
+}

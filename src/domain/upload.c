@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* upload: when is a disk whole?
+ *
+ * The last close of a file cannot be seen from here: every close of a copy of a descriptor looks the same, some come before the
+ * first write. So every close after a write is taken for the last one: the disk is looked at and, when it passes, folded and shown
+ * as available. Should more writes follow, they make the image pending again, as long as nobody has used it. */
+#include "domain/upload.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/num.h"
+#include "catalog/object_tab.h"
+#include "domain/act.h"
+#include "domain/decide.h"
+#include "domain/disks.h"
+#include "domain/gc.h"
+#include "domain/names.h"
+#include "domain/policy.h"
+#include "domain/probe.h"
+#include "domain/trash.h"
+
+/* A file of another name beside a disk that is there may be an editor's: only above this size is it taken for a new disk. */
+#define SCRATCH_LIMIT 65536u
+
+static int read_rows(struct cat_txn *txn, uint64_t disk_node, struct tree_disk *ret, struct error *err)
+{
+	int r = disk_row_get(txn, node_number(disk_node), &ret->row);
+	if (!r)
+		r = image_get(txn, ret->row.image, &ret->image);
+	ret->is_main = !r && ret->image.disk == ret->row.no;
+	return r ? fail(err, r == -ENOENT ? -ESTALE : r, "this disk is gone") : 0;
+}
+
+/* ---- reopening -------------------------------------------------------------------------------------- */
+
+static int do_reopen(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	struct tree_disk d;
+	int r = read_rows(txn, a->node, &d, err);
+	if (!r)
+		r = decide(a->who, MAY_CHANGE, NULL, &d.image, err);
+	if (r || !d.is_main || d.image.state == STATE_PENDING)
+		return r;
+	if (d.image.used)
+		return fail(err, -EPERM, "the disk of %s has been used (read, copied or started from) and never changes again; "
+			    "make another image", d.image.name);
+	d.image.state = STATE_PENDING;
+	d.image.reason[0] = 0;
+	d.image.changed = clock_real();
+	if (!d.image.upload[0] || d.row.mtime)
+		snprintf(d.image.upload, sizeof d.image.upload, "%s", d.image.upload[0] ? d.image.upload : "disk");
+	d.row.mtime = 0;
+	act_node_changed(a, a->node, false);
+	r = disk_row_put(txn, &d.row);
+	return r ? r : image_put(txn, &d.image);
+}
+
+int upload_reopen(struct service *s, const struct who *w, uint64_t disk_node, struct error *err)
+{
+	struct tree_disk d;
+	struct act a = { .service = s, .who = w, .fn = do_reopen, .node = disk_node };
+	int r = tree_disk(s, w, disk_node, &d, err);
+	if (!r)
+		r = decide(w, MAY_CHANGE, NULL, &d.image, err);
+	if (r || !d.is_main || d.image.state == STATE_PENDING)
+		return r;
+	return act_run(&a, err);
+}
+
+/* ---- looking at it ------------------------------------------------------------------------------------ */
+
+static int read_source(void *ctx, void *buf, uint32_t len, uint64_t offset, struct error *err)
+{
+	ssize_t n = disk_read(ctx, buf, len, offset, NULL, err);
+	if (n < 0)
+		return (int)n;
+	return (uint32_t)n == len ? 0 : fail(err, -ENODATA, "the disk ends at %" PRIu64, offset + (uint64_t)n);
+}
+
+static int hash_disk(struct disk *disk, struct hash *ret, struct error *err)
+{
+	enum { STEP = 1 << 20 };
+	uint8_t *buf = malloc(STEP);
+	struct hasher *h = hasher_new();
+	struct disk_ahead ahead = { 0, 0 };
+	uint64_t offset = 0;
+	ssize_t n = buf ? 1 : -ENOMEM;
+	while (n > 0 && (n = disk_read(disk, buf, STEP, offset, &ahead, err)) > 0) {
+		hasher_add(h, buf, (size_t)n);
+		offset += (uint64_t)n;
+	}
+	if (n == 0)
+		hasher_end(h, ret);
+	hasher_free(h);
+	free(buf);
+	return n < 0 ? (int)n : 0;
+}
+
+struct verdict {
+	enum image_state state; /* PENDING, AVAILABLE or FAILED */
+	int code;               /* what close() is answered */
+	char reason[400];
+	char os[64], arch[16];
+	bool has_sha;
+	struct hash sha;
+};
+
+static int judge(struct verdict *v, enum image_state state, int code, const char *reason)
+{
+	v->state = state;
+	v->code = code;
+	snprintf(v->reason, sizeof v->reason, "%s", reason);
+	return code;
+}
+
+static void judge_expectations(const struct image *i, struct disk *disk, struct verdict *v)
+{
+	struct error err = { .text = "" };
+	char text[300];
+	uint64_t size = disk_size(disk);
+	if (i->expect_size && size != i->expect_size) {
+		snprintf(text, sizeof text, "it has %" PRIu64 " bytes and its setting size says %" PRIu64, size, i->expect_size);
+		judge(v, size < i->expect_size ? STATE_PENDING : STATE_FAILED, size < i->expect_size ? 0 : -EINVAL, text);
+		return;
+	}
+	if (!i->expect_sha)
+		return;
+	int r = hash_disk(disk, &v->sha, &err);
+	if (r)
+		judge(v, STATE_FAILED, r, err.text);
+	else if (memcmp(v->sha.b, i->expect_sha256, sizeof v->sha.b))
+		judge(v, STATE_FAILED, -EINVAL, "its bytes do not have the SHA-256 that its setting sha256 names");
+	else
+		v->has_sha = true;
+}
+
+static void look(const struct image *i, struct disk *disk, struct verdict *v)
+{
+	struct error err = { .text = "" };
+	struct source source = { read_source, disk, disk_size(disk) };
+	bool zero = false;
+	*v = (struct verdict){ .state = STATE_AVAILABLE };
+	if (source.size == 0) {
+		judge(v, STATE_PENDING, 0, "");
+		return;
+	}
+	int r = probe_disk(&source, &zero, &err);
+	if (zero)
+		judge(v, STATE_PENDING, 0, "so far it is nothing but zeros");
+	else if (r == -ENODATA) /* cut: more may follow (dd in pieces), so this is no failure yet */
+		judge(v, STATE_PENDING, 0, err.text);
+	else if (r)
+		judge(v, STATE_FAILED, r, err.text);
+	else
+		judge_expectations(i, disk, v);
+	if (v->state == STATE_AVAILABLE)
+		probe_system(&source, v->os, v->arch);
+}
+
+/* ---- settling ------------------------------------------------------------------------------------------ */
+
+struct settle {
+	struct act act; /* frame for log and events; its fn is only run where no fold is needed */
+	struct verdict verdict;
+	bool take_over; /* this upload replaces the image's disk */
+};
+
+static int fill_setting(struct cat_txn *txn, struct image *i, enum setting_key key, const char *value)
+{
+	char old[SETTING_MAX + 1];
+	unsigned len;
+	struct error ignored;
+	int r = setting_get(txn, i->node, (uint8_t)key, old, sizeof old, &len);
+	if (r != -ENOENT || !value[0])
+		return r == -ENOENT ? 0 : r;
+	r = setting_write(txn, i, key, value, (unsigned)strlen(value), &ignored);
+	return r == -EINVAL ? 0 : r; /* what was found in the disk is no valid setting: then there is none */
+}
+
+/* The upload becomes the image's disk; the one it replaces goes. */
+static int take_over(struct cat_txn *txn, struct act *a, struct image *i, uint64_t disk)
+{
+	char value[SETTING_MAX + 1];
+	unsigned len;
+	for (unsigned k = SET_SCRATCH; k <= SET_SCRATCH_MAX; k++) {
+		int r = setting_get(txn, i->node, (uint8_t)k, value, sizeof value, &len);
+		if (r == -ENOENT || (!r && get_le64(value) != disk))
+			continue;
+		if (!r)
+			r = setting_remove(txn, i->node, (uint8_t)k);
+		if (r)
+			return r;
+		snprintf(i->upload, sizeof i->upload, "%.*s", (int)len - 8, value + 8);
+	}
+	if (i->disk) {
+		act_drop_disk(a, i->disk);
+		int r = disk_row_release(txn, i->disk);
+		if (r)
+			return r;
+	}
+	i->disk = disk;
+	return 0;
+}
+
+static int apply_verdict(struct cat_txn *txn, struct settle *s, struct image *i, uint64_t disk, struct error *err)
+{
+	const struct verdict *v = &s->verdict;
+	struct act *a = &s->act;
+	int r = s->take_over && i->disk != disk ? take_over(txn, a, i, disk) : 0;
+	if (r)
+		return fail(err, r, "the upload could not become the image's disk");
+	i->state = v->state;
+	snprintf(i->reason, sizeof i->reason, "%s", v->reason);
+	i->changed = clock_real();
+	if (v->state == STATE_AVAILABLE) {
+		snprintf(i->format, sizeof i->format, "raw");
+		r = fill_setting(txn, i, SET_OS, v->os);
+		if (!r)
+			r = fill_setting(txn, i, SET_ARCH, v->arch);
+	}
+	act_path_image(a, txn, i);
+	act_node_changed(a, node_disk(disk), false);
+	act_node_changed(a, node_image(i->node, SLOT_DIR), false);
+	return r ? r : image_put(txn, i);
+}
+
+static int on_final_fold(struct cat_txn *txn, struct disks_final *final, struct disk_row *row, struct error *err)
+{
+	struct settle *s = final->arg;
+	struct image i;
+	int r = image_get(txn, row->image, &i);
+	if (r)
+		return fail(err, r, "the image was deleted meanwhile");
+	s->act.n_events = 0;
+	memset(s->act.dropped, 0, sizeof s->act.dropped);
+	r = apply_verdict(txn, s, &i, row->no, err);
+	if (row->mtime == 0)
+		row->mtime = clock_real();
+	row->has_sha = s->verdict.has_sha;
+	row->sha256 = s->verdict.sha;
+	return r;
+}
+
+static int do_apply(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	struct settle *s = (struct settle *)a; /* act is its first member */
+	struct tree_disk d;
+	int r = read_rows(txn, a->node, &d, err);
+	if (!r && d.image.used)
+		return 0;
+	return r ? r : apply_verdict(txn, s, &d.image, d.row.no, err);
+}
+
+/* What the whole of it takes in the store, for du: every object once. */
+struct measure {
+	struct service *service;
+	struct cat_txn *txn;
+	uint32_t domain;
+	uint64_t stored, alone;
+};
+
+static int measure_object(void *ctx, enum object_kind kind, const struct hash *hash, uint64_t chunk)
+{
+	struct measure *m = ctx;
+	struct object_row row;
+	(void)kind, (void)chunk;
+	if (object_get(m->txn, m->domain, hash, &row))
+		return 0;
+	m->stored += row.place.length;
+	m->alone += row.refs <= 1 ? row.place.length : 0;
+	return 0;
+}
+
+static int do_measured(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	struct measure *m = (struct measure *)(void *)a->text;
+	struct disk_row row;
+	int r = disk_row_get(txn, node_number(a->node), &row);
+	if (r)
+		return fail(err, r, "the disk is gone");
+	row.stored = m->stored;
+	row.stored_alone = m->alone;
+	return disk_row_put(txn, &row);
+}
+
+static void measure(struct service *s, const struct who *w, struct disk *disk)
+{
+	struct measure m = { .service = s, .domain = disk_domain(disk) };
+	struct map_root root = disk_root(disk);
+	struct who nobody = *w;
+	struct error ignored;
+	nobody.conn = 0; /* nothing that has to be answered again */
+	struct act a = { .service = s, .who = &nobody, .fn = do_measured, .node = node_disk(disk_number(disk)),
+			 .text = (const char *)(void *)&m };
+	if (cat_begin(s->catalog, &m.txn, NULL))
+		return;
+	int r = map_walk(s->store, m.domain, &root, measure_object, &m, &ignored);
+	cat_end(&m.txn);
+	if (!r && act_run(&a, &ignored))
+		return; /* the number stays what it was; the disk itself is safe */
+}
+
+static void after_commit(struct settle *s)
+{
+	const struct service_events *e = &s->act.service->events;
+	for (unsigned n = 0; n < 4 && s->act.dropped[n]; n++)
+		disks_drop(s->act.service->disks, s->act.dropped[n]);
+	for (unsigned n = 0; n < s->act.n_events; n++)
+		if (e->inode)
+			e->inode(e->ctx, s->act.events[n].node, s->act.events[n].content);
+}
+
+static int settle_disk(struct settle *s, const struct tree_disk *d, struct disk *disk, enum upload_end end, struct error *err)
+{
+	struct disks_final final = { on_final_fold, s };
+	if (end == UPLOAD_KILLED)
+		judge(&s->verdict, STATE_PENDING, 0, "its writer was killed: continue the upload, or do it again");
+	else if (end == UPLOAD_BROKEN)
+		judge(&s->verdict, STATE_FAILED, 0, "a write had failed: do the upload again");
+	else
+		look(&d->image, disk, &s->verdict);
+	int r;
+	if (s->verdict.state == STATE_AVAILABLE) {
+		r = disks_fold(s->act.service->disks, disk, &final, err);
+		if (!r) {
+			after_commit(s);
+			measure(s->act.service, s->act.who, disk);
+		}
+		return r;
+	}
+	s->act.fn = do_apply;
+	r = act_run(&s->act, err);
+	if (!r && s->verdict.code)
+		r = fail(err, s->verdict.code, "%s", s->verdict.reason);
+	return r;
+}
+
+/* Does closing this file mean that an upload is done? */
+static bool is_upload(const struct tree_disk *d, const char *name, uint64_t size)
+{
+	if (d->is_main)
+		return d->image.state == STATE_PENDING || (d->image.state == STATE_FAILED && !d->image.used);
+	if (name[0] == '.' || d->image.used)
+		return false;
+	return !d->image.disk || size > SCRATCH_LIMIT;
+}
+
+struct name_search {
+	uint64_t disk;
+	char name[256];
+};
+
+static int match_disk(void *ctx, uint8_t key, const char *value, unsigned len)
+{
+	struct name_search *s = ctx;
+	if (key < SET_SCRATCH || key > SET_SCRATCH_MAX || len <= 8 || len - 8 > 255 || get_le64(value) != s->disk)
+		return 0;
+	memcpy(s->name, value + 8, len - 8);
+	s->name[len - 8] = 0;
+	return 1;
+}
+
+static void find_name(struct service *s, const struct tree_disk *d, char ret[256])
+{
+	struct name_search search = { .disk = d->row.no };
+	struct cat_txn *txn;
+	if (cat_begin(s->catalog, &txn, NULL) == 0) {
+		if (setting_each(txn, d->image.node, match_disk, &search) < 0)
+			search.name[0] = 0;
+		cat_end(&txn);
+	}
+	memcpy(ret, search.name, sizeof search.name);
+}
+
+int upload_settle(struct service *s, const struct who *w, uint64_t disk_node, enum upload_end end, struct error *err)
+{
+	struct tree_disk d;
+	struct disk *disk;
+	char name[256] = "";
+	struct who settler = *w;
+	settler.conn = 0; /* a FLUSH that comes twice may do its work twice: it does no harm */
+	settler.resent = false;
+	struct settle settle = { .act = { .service = s, .who = &settler, .operation = "import", .node = disk_node } };
+	int r = tree_disk(s, w, disk_node, &d, err);
+	if (r)
+		return r == -ENOENT ? 0 : r; /* deleted while it was open: nothing to settle */
+	r = disks_get(s->disks, d.row.no, &disk, err);
+	if (r)
+		return r;
+	if (!d.is_main)
+		find_name(s, &d, name);
+	settle.take_over = !d.is_main;
+	if (is_upload(&d, name, disk_size(disk)))
+		r = settle_disk(&settle, &d, disk, end, err);
+	else if (!d.is_main && d.image.used && name[0] != '.' && disk_size(disk) > SCRATCH_LIMIT)
+		r = fail(err, -EPERM, "%s has its disk, and it has been used: make another image", d.image.name);
+	disks_put(s->disks, &disk);
+	return r;
+}
+
+/* ---- first use -------------------------------------------------------------------------------------------- */
+
+static int do_use(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	struct image i;
+	int r = image_get(txn, a->node, &i);
+	if (r)
+		return fail(err, r, "this image is gone");
+	if (i.state == STATE_PENDING || i.state == STATE_FAILED)
+		return fail(err, -EBUSY, "%s is being written again", i.name);
+	i.used = true;
+	i.last_used = clock_real();
+	return image_put(txn, &i);
+}
+
+int upload_use(struct service *s, const struct who *w, const struct image *image, struct error *err)
+{
+	struct who user = *w;
+	struct act a = { .service = s, .who = &user, .fn = do_use, .node = image->node };
+	user.conn = 0;
+	user.resent = false;
+	/* When it was last used is kept to the hour: reading must not mean writing. */
+	if (image->used && clock_real() - image->last_used < (int64_t)3600 * 1000000000)
+		return 0;
+	return act_run(&a, err);
+}
+
+struct lineage {
+	struct act act;
+	const struct image *from;
+};
+
+static int do_lineage(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	const struct lineage *l = (const struct lineage *)a; /* act is its first member */
+	AUTO_BUF struct buf path = BUF_INIT;
+	struct tree_disk d;
+	struct image from;
+	int r = read_rows(txn, a->node, &d, err);
+	if (!r)
+		r = image_get(txn, l->from->node, &from);
+	if (!r)
+		r = decide(a->who, MAY_COPY, NULL, &from, err);
+	if (r)
+		return r;
+	from.used = true;
+	from.last_used = clock_real();
+	image_path(txn, &from, &path);
+	d.image.from = from.id;
+	snprintf(d.image.from_text, sizeof d.image.from_text, "%s", path.data);
+	r = image_put(txn, &from);
+	return r ? r : image_put(txn, &d.image);
+}
+
+int upload_lineage(struct service *s, const struct who *w, uint64_t to_disk_node, const struct image *from, struct error *err)
+{
+	struct who copier = *w;
+	struct lineage l = { .act = { .service = s, .who = &copier, .fn = do_lineage, .node = to_disk_node }, .from = from };
+	copier.conn = 0;
+	copier.resent = false;
+	return act_run(&l.act, err);
+}
+
+int upload_size_allowed(struct service *s, const struct who *w, uint64_t disk_node, uint64_t size, struct error *err)
+{
+	struct tree_disk d;
+	struct cat_txn *txn;
+	int r = tree_disk(s, w, disk_node, &d, err);
+	if (!r)
+		r = cat_begin(s->catalog, &txn, err);
+	if (r)
+		return r;
+	r = policy_disk_size(txn, d.image.owner, d.image.shelf.region, size, err);
+	cat_end(&txn);
+	return r;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* upload: the life of an image's disk from its first byte to the moment when it never changes again.
+ *
+ *                 act_create                upload_settle                      upload_use
+ *      (no disk) ───────────► pending ──────────────────────► available ──────────────────────► sealed
+ *                              ▲  │ not a disk: failed            │                               (used)
+ *                              └──┴───────────────────────────────┘
+ *                                 upload_reopen: written again before its first use
+ */
+#ifndef IMAGEFS_DOMAIN_UPLOAD_H
+#define IMAGEFS_DOMAIN_UPLOAD_H
+
+#include "domain/tree.h"
+
+enum upload_end {
+	UPLOAD_CLOSED, /* somebody closed a file that they wrote to */
+	UPLOAD_KILLED, /* … because they were killed */
+	UPLOAD_BROKEN, /* … after a write had failed */
+};
+
+/* Before a write (or an open for writing): the image is pending from here on. -EPERM when it is sealed. Cheap when it is pending already. */
+int upload_reopen(struct service *, const struct who *, uint64_t disk_node, struct error *err) MUST_USE;
+
+/* A writer is done, maybe the last one: look at the disk; when it is whole, fold it and show it as available. 0 also when the image
+ * has to stay pending (nothing in it yet, more to come); an error when what is there can't be a disk image. Does all the work
+ * before it returns. */
+int upload_settle(struct service *, const struct who *, uint64_t disk_node, enum upload_end, struct error *err) MUST_USE;
+
+/* The first use (read, copy, start, share) seals it. Cheap when it is sealed already. */
+int upload_use(struct service *, const struct who *, const struct image *, struct error *err) MUST_USE;
+
+/* Somebody begins to copy from `from` into the disk of a pending image: remember where it came from, and that `from` is used. */
+int upload_lineage(struct service *, const struct who *, uint64_t to_disk_node, const struct image *from, struct error *err) MUST_USE;
+
+/* May the disk have this size? (policy max-disk) */
+int upload_size_allowed(struct service *, const struct who *, uint64_t disk_node, uint64_t size, struct error *err) MUST_USE;
+
+/* In act_change.c: check and write a setting of a row that the transaction has read; writes the row too. */
+int setting_write(struct cat_txn *, struct image *, enum setting_key, const char *value, unsigned len, struct error *err) MUST_USE;
+
+#endif
