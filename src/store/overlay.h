@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "store/chunk.h"
 
 struct overlay;
@@ -22,6 +23,18 @@ struct overlay;
 int overlay_open(struct overlay **ret, const char *dir, uint64_t number, struct error *err) MUST_USE;
 void overlay_close(struct overlay *);                     /* files stay unless empty */
 int overlay_remove(const char *dir, uint64_t number, struct error *err) MUST_USE; /* none is fine */
+
+/* Forget all and remove the files. *ret_fd is the last hold on the bytes (or -1): closing it gives their space
+ * back, which takes a while. */
+int overlay_reset(struct overlay *, int *ret_fd, struct error *err) MUST_USE;
+
+/* Two numbers for disk.c that live as long as the bits: the size of the disk, and its cut: from that byte on
+ * (a multiple of CHUNK_SIZE) the map below counts for nothing. OVERLAY_NONE: not set. */
+#define OVERLAY_NONE UINT64_MAX
+uint64_t overlay_size(const struct overlay *);
+uint64_t overlay_cut(const struct overlay *);
+int overlay_set_size(struct overlay *, uint64_t size, struct error *err) MUST_USE;
+int overlay_set_cut(struct overlay *, uint64_t cut, struct error *err) MUST_USE;
 
 bool overlay_empty(const struct overlay *);               /* no bit set */
 uint64_t overlay_bytes(const struct overlay *);           /* blocks set, in bytes */
@@ -37,6 +50,12 @@ int overlay_zero(struct overlay *, uint64_t offset, uint64_t len, struct error *
 /* Forget a chunk / everything from an offset on: clear its bits first, then punch its bytes. */
 int overlay_drop(struct overlay *, uint64_t chunk, struct error *err) MUST_USE;
 int overlay_drop_from(struct overlay *, uint64_t chunk, struct error *err) MUST_USE;
+
+/* The two halves of a drop, for when other bytes lie below and the power may fail: clear the bits of
+ * chunks, make that durable once, then punch those whose bits are still clear. */
+void overlay_clear(struct overlay *, uint64_t chunk);
+int overlay_sync_bits(struct overlay *, struct error *err) MUST_USE;
+int overlay_punch(struct overlay *, uint64_t chunk, uint64_t count, struct error *err) MUST_USE;
 
 /* The first chunk >= chunk with any bit set; UINT64_MAX if none. Skips holes of the bits file fast. */
 uint64_t overlay_next(struct overlay *, uint64_t chunk);

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is done with an overlay. The order that everything keeps to: bytes are in .data before their bits are
+ * set, and bits are cleared before their bytes are punched. So whenever the process ends, a bit that is set
+ * tells of bytes that are there. */
+#include "store/overlay_int.h"
+
+#include <endian.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/io.h"
+#include "base/num.h"
+
+int overlay_open(struct overlay **ret, const char *dir, uint64_t number, struct error *err)
+{
+	struct overlay *o = calloc(1, sizeof *o);
+	if (!o || !(o->dir = strdup(dir)))
+		abort();
+	o->number = number;
+	o->data = o->bits = -1;
+	pthread_rwlock_init(&o->files, NULL);
+	pthread_mutex_init(&o->lock, NULL);
+	pthread_mutex_init(&o->syncing, NULL);
+	int r = overlay_files_find(o, err);
+	if (r) {
+		overlay_close(o);
+		return r;
+	}
+	*ret = o;
+	return 0;
+}
+
+/* Nothing that a later process must know? */
+static bool says_nothing(const struct overlay *o)
+{
+	return overlay_empty(o) && overlay_cut(o) == OVERLAY_NONE && overlay_size(o) == OVERLAY_NONE;
+}
+
+void overlay_close(struct overlay *o)
+{
+	if (!o)
+		return;
+	if (atomic_load(&o->there) && says_nothing(o))
+		(void)!overlay_remove(o->dir, o->number, NULL); /* empty files do no harm */
+	overlay_files_close(o);
+	if (o->data >= 0)
+		close(o->data);
+	pthread_rwlock_destroy(&o->files);
+	pthread_mutex_destroy(&o->lock);
+	pthread_mutex_destroy(&o->syncing);
+	free(o->dir);
+	free(o);
+}
+
+static int remove_file(const char *dir, uint64_t number, const char *kind, struct error *err)
+{
+	char path[PATH_MAX];
+	int r = overlay_path(path, sizeof path, dir, number, kind, err);
+	if (r == 0 && unlink(path) && errno != ENOENT)
+		return fail_errno(err, "cannot remove the overlay file %s", path);
+	return r;
+}
+
+int overlay_remove(const char *dir, uint64_t number, struct error *err)
+{
+	int r = remove_file(dir, number, "bits", err); /* first: without bits the bytes mean nothing */
+	return r ? r : remove_file(dir, number, "data", err);
+}
+
+int overlay_reset(struct overlay *o, int *ret_fd, struct error *err)
+{
+	WITH_WRLOCK(&o->files);
+	int r = overlay_remove(o->dir, o->number, err);
+	if (r)
+		return r;
+	overlay_files_close(o);
+	*ret_fd = steal_fd(&o->data);
+	atomic_store(&o->broken, 0);
+	atomic_store(&o->data_new, false);
+	atomic_store(&o->bits_new, false);
+	return 0;
+}
+
+/* --- the two numbers --- */
+
+static uint64_t header_get(const struct overlay *o, unsigned at)
+{
+	return atomic_load(&o->there) ? le64toh(atomic_load(&o->header[at / 8])) : OVERLAY_NONE;
+}
+
+static int header_set(struct overlay *o, unsigned at, uint64_t value, struct error *err)
+{
+	if (value == OVERLAY_NONE && !atomic_load(&o->there))
+		return 0;
+	int r = overlay_files_make(o, err);
+	if (r)
+		return r;
+	atomic_store(&o->header[at / 8], htole64(value));
+	atomic_store(&o->bits_new, true);
+	return 0;
+}
+
+uint64_t overlay_size(const struct overlay *o) { return header_get(o, BITS_AT_SIZE); }
+uint64_t overlay_cut(const struct overlay *o) { return header_get(o, BITS_AT_CUT); }
+int overlay_set_size(struct overlay *o, uint64_t size, struct error *err)
+{
+	return header_set(o, BITS_AT_SIZE, size, err);
+}
+int overlay_set_cut(struct overlay *o, uint64_t cut, struct error *err)
+{
+	return header_set(o, BITS_AT_CUT, cut, err);
+}
+
+/* --- bits --- */
+
+bool overlay_empty(const struct overlay *o) { return atomic_load(&o->blocks) == 0; }
+uint64_t overlay_bytes(const struct overlay *o) { return atomic_load(&o->blocks) * BLOCK_SIZE; }
+
+uint16_t overlay_bits(const struct overlay *o, uint64_t chunk)
+{
+	struct window *w = overlay_window(o, chunk);
+	return w ? le16toh(atomic_load(&w->bits[chunk % WINDOW_CHUNKS])) : 0;
+}
+
+static void set_bits(struct overlay *o, uint64_t chunk, uint16_t mask)
+{
+	_Atomic uint16_t *bits = &overlay_window(o, chunk)->bits[chunk % WINDOW_CHUNKS];
+	if ((le16toh(atomic_load(bits)) & mask) == mask)
+		return;
+	uint16_t old = le16toh(atomic_fetch_or(bits, htole16(mask)));
+	atomic_fetch_add(&o->blocks, (unsigned)__builtin_popcount(mask & ~old));
+	atomic_store(&o->bits_new, true);
+}
+
+void overlay_clear(struct overlay *o, uint64_t chunk)
+{
+	struct window *w = overlay_window(o, chunk);
+	if (!w || !atomic_load(&w->bits[chunk % WINDOW_CHUNKS]))
+		return;
+	uint16_t old = atomic_exchange(&w->bits[chunk % WINDOW_CHUNKS], 0);
+	atomic_fetch_sub(&o->blocks, (unsigned)__builtin_popcount(old));
+	atomic_store(&o->bits_new, true);
+}
+
+static void set_range(struct overlay *o, uint64_t offset, uint64_t len)
+{
+	uint64_t block = offset / BLOCK_SIZE, end = (offset + len) / BLOCK_SIZE;
+	while (block < end) {
+		unsigned first = block % CHUNK_BLOCKS;
+		unsigned n = (unsigned)MIN(CHUNK_BLOCKS - first, end - block);
+		set_bits(o, block / CHUNK_BLOCKS, (uint16_t)(((1u << n) - 1) << first));
+		block += n;
+	}
+}
+
+uint64_t overlay_next(struct overlay *o, uint64_t chunk)
+{
+	for (; chunk < OVERLAY_CHUNKS && !overlay_empty(o); chunk++) {
+		if (!atomic_load(&o->windows[chunk / WINDOW_CHUNKS]))
+			chunk = round_up(chunk + 1, WINDOW_CHUNKS) - 1;
+		else if (!overlay_window(o, chunk))
+			chunk = round_up(chunk + 1, PAGE_CHUNKS) - 1;
+		else if (overlay_bits(o, chunk))
+			return chunk;
+	}
+	return UINT64_MAX;
+}
+
+/* --- bytes --- */
+
+static int check_range(uint64_t offset, uint64_t len, struct error *err)
+{
+	if (offset % BLOCK_SIZE || len % BLOCK_SIZE)
+		return fail(err, -EINVAL, "an overlay holds whole blocks only");
+	return 0;
+}
+
+int overlay_write(struct overlay *o, const void *buf, size_t len, uint64_t offset, struct error *err)
+{
+	int r = check_range(offset, len, err);
+	if (r == 0)
+		r = overlay_allocate(o, offset / CHUNK_SIZE, div_up(offset + len, CHUNK_SIZE), err);
+	if (r)
+		return r;
+	r = io_pwrite(o->data, buf, len, offset);
+	if (r)
+		return fail(err, r, "cannot write to the overlay of disk %" PRIu64 ": %s", o->number, strerror(-r));
+	atomic_store(&o->data_new, true);
+	set_range(o, offset, len);
+	return 0;
+}
+
+int overlay_read(struct overlay *o, void *buf, size_t len, uint64_t offset, struct error *err)
+{
+	char *p = buf;
+	while (len > 0) {
+		ssize_t n = pread(o->data, p, len, (off_t)offset);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return fail_errno(err, "cannot read the overlay of disk %" PRIu64, o->number);
+		if (n == 0) { /* zeros at the end were never stored */
+			memset(p, 0, len);
+			break;
+		}
+		p += n;
+		offset += (uint64_t)n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+static int punch(struct overlay *o, uint64_t offset, uint64_t len, struct error *err)
+{
+	if (fallocate(o->data, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len))
+		return fail_errno(err, "cannot free space of the overlay of disk %" PRIu64, o->number);
+	atomic_store(&o->data_new, true);
+	return 0;
+}
+
+int overlay_zero(struct overlay *o, uint64_t offset, uint64_t len, struct error *err)
+{
+	int r = check_range(offset, len, err);
+	if (r || len == 0)
+		return r;
+	r = overlay_allocate(o, offset / CHUNK_SIZE, div_up(offset + len, CHUNK_SIZE), err);
+	if (r == 0)
+		r = punch(o, offset, len, err);
+	if (r == 0)
+		set_range(o, offset, len);
+	return r;
+}
+
+int overlay_punch(struct overlay *o, uint64_t chunk, uint64_t count, struct error *err)
+{
+	uint64_t end = chunk + count;
+	int r = 0;
+	while (r == 0 && chunk < end) {
+		uint64_t n = 0;
+		while (chunk + n < end && overlay_bits(o, chunk + n) == 0)
+			n++;
+		if (n && atomic_load(&o->there))
+			r = punch(o, chunk * CHUNK_SIZE, n * CHUNK_SIZE, err);
+		chunk += n + 1;
+	}
+	return r;
+}
+
+int overlay_drop(struct overlay *o, uint64_t chunk, struct error *err)
+{
+	if (overlay_bits(o, chunk) == 0)
+		return 0;
+	overlay_clear(o, chunk);
+	return overlay_punch(o, chunk, 1, err);
+}
+
+int overlay_drop_from(struct overlay *o, uint64_t chunk, struct error *err)
+{
+	if (!atomic_load(&o->there) || chunk >= OVERLAY_CHUNKS)
+		return 0;
+	for (uint64_t c = overlay_next(o, chunk); c != UINT64_MAX; c = overlay_next(o, c + 1))
+		overlay_clear(o, c);
+	off_t size = lseek(o->data, 0, SEEK_END);
+	if (size < 0 || ((uint64_t)size > chunk * CHUNK_SIZE && ftruncate(o->data, (off_t)(chunk * CHUNK_SIZE))))
+		return fail_errno(err, "cannot shorten the overlay of disk %" PRIu64, o->number);
+	atomic_store(&o->data_new, true);
+	return 0;
+}
+
+/* --- durability --- */
+
+/* fdatasync() unless nothing changed. The mark is taken off first: a change during the sync sets it again.
+ * The lock makes a caller who finds no mark wait for the sync that covers its change. */
+static int sync_file(struct overlay *o, int fd, _Atomic bool *changed, struct error *err)
+{
+	WITH_LOCK(&o->syncing);
+	if (!atomic_exchange(changed, false))
+		return 0;
+	if (fdatasync(fd) == 0)
+		return 0;
+	atomic_store(&o->broken, errno ? errno : EIO);
+	return fail_errno(err, "cannot sync the overlay of disk %" PRIu64, o->number);
+}
+
+static int say_broken(const struct overlay *o, struct error *err)
+{
+	int code = atomic_load(&o->broken);
+	return code ? fail(err, -code, "writes to disk %" PRIu64 " may be lost: an earlier sync of its overlay failed: %s",
+			   o->number, strerror(code))
+		    : 0;
+}
+
+int overlay_sync_bits(struct overlay *o, struct error *err)
+{
+	WITH_RDLOCK(&o->files);
+	int r = say_broken(o, err);
+	return r || !atomic_load(&o->there) ? r : sync_file(o, o->bits, &o->bits_new, err);
+}
+
+int overlay_sync(struct overlay *o, struct error *err)
+{
+	WITH_RDLOCK(&o->files);
+	int r = say_broken(o, err);
+	if (r || !atomic_load(&o->there))
+		return r;
+	r = sync_file(o, o->data, &o->data_new, err);
+	if (r == 0)
+		r = sync_file(o, o->bits, &o->bits_new, err);
+	if (r == 0 && atomic_exchange(&o->names_new, false) && (r = io_sync_dir(o->dir, err)))
+		atomic_store(&o->names_new, true);
+	return r;
+}
