@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* object_tab: places, references, the loose list and the packs' live numbers agree with a model, whatever is done. */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/num.h"
 #include "catalog/db.h"
@@ -250,41 +252,48 @@ static bool agrees(const struct model *m)
 	return good;
 }
 
-struct batch {
-	struct model *model;
-	bool good, give_up;
-};
-
-static int run_batch(struct cat_txn *txn, void *arg, struct error *err)
+/* A few steps in a transaction of their own or in a part of one, which may be undone. */
+static bool run_part(struct model *m, struct cat_txn *whole)
 {
-	struct batch *b = arg;
-	(void)err;
-	b->good = true;
-	for (unsigned n = 1 + (unsigned)below(b->model, 30); n && b->good; n--)
-		b->good = step(b->model, txn);
-	return b->give_up ? -ECANCELED : 0;
+	static struct model before;
+	struct cat_txn txn;
+	before = *m;
+	bool good = db_write_begin(cat, whole, &txn, NULL) == 0;
+	for (unsigned n = 1 + (unsigned)below(m, 30); n && good; n--)
+		good = step(m, &txn);
+	if (good && below(m, 4))
+		return db_write_commit(&txn, NULL) == 0;
+	db_write_abort(&txn);
+	before.random = m->random; /* all goes back but this */
+	*m = before;
+	return good;
+}
+
+/* Like writers that share a commit. */
+static bool run_parts(struct model *m)
+{
+	struct cat_txn whole;
+	bool good = db_write_begin(cat, NULL, &whole, NULL) == 0;
+	for (unsigned n = 1 + (unsigned)below(m, 5); n && good; n--)
+		good = run_part(m, &whole);
+	return good && db_write_commit(&whole, NULL) == 0;
 }
 
 static void test_random_steps(void)
 {
-	static struct model m, before;
+	static struct model m;
 	bool good = true;
 	m.random = test_seed();
 	ok(cat_write(cat, put_packs, &m, NULL) == 0, "packs are put");
-	for (unsigned round = 0; good && round < 150; round++) {
-		struct batch b = { &m, true, below(&m, 5) == 0 };
-		before = m;
-		int r = cat_write(cat, run_batch, &b, NULL);
-		good = b.good && r == (b.give_up ? -ECANCELED : 0);
-		if (b.give_up) { /* the model goes back too, but not to the same random numbers */
-			before.random = m.random;
-			m = before;
-		}
+	for (unsigned round = 0; good && round < 120; round++) {
+		good = below(&m, 2) ? run_part(&m, NULL) : run_parts(&m);
 		if (round % 10 == 9)
 			good = good && agrees(&m);
 	}
 	ok(good, "random steps, some of them undone, agree with the model");
 	ok(agrees(&m), "and so does all of it at the end");
+	AUTO_FD int fd = open("/dev/null", O_WRONLY);
+	is_int(catalog_copy(cat, fd, NULL), 0, "no page of the database was lost");
 }
 
 /* ---- promises that the model does not make ---- */
@@ -435,24 +444,69 @@ static unsigned sum(const uint8_t *flags, unsigned n)
 	return total;
 }
 
-static void test_many(void)
+static void test_known_many(struct many *m)
 {
-	static struct many m = { .first = 100000 };
 	struct index index = object_index(cat);
 	struct place p;
 	bool good = true;
-	is_int(cat_write(cat, insert_sorted, &m, NULL), 0, "thousands are inserted at once");
-	is_int(sum(m.inserted, MANY), MANY, "all were new");
-	m.first += MANY / 2;
-	is_int(cat_write(cat, insert_sorted, &m, NULL), 0, "again, half of them");
-	is_int(sum(m.inserted, MANY), MANY / 2, "half were new");
-	is_int(cat_write(cat, ref_all, &m, NULL), 0, "all are referred to");
+	is_int(cat_write(cat, insert_sorted, m, NULL), 0, "thousands are inserted at once");
+	is_int(sum(m->inserted, MANY), MANY, "all were new");
+	m->first += MANY / 2;
+	is_int(cat_write(cat, insert_sorted, m, NULL), 0, "again, half of them");
+	is_int(sum(m->inserted, MANY), MANY / 2, "half were new");
+	is_int(cat_write(cat, ref_all, m, NULL), 0, "all are referred to");
 	int64_t start = clock_mono();
 	for (unsigned i = 0; good && i < 20 * MANY; i++)
-		good = index.find(index.ctx, 3, &m.hashes[i * 7919 % MANY], &p) == 0 && p.length == 100;
+		good = index.find(index.ctx, 3, &m->hashes[i * 7919 % MANY], &p) == 0 && p.length == 100;
 	diag("index.find: %d ns each", (int)((clock_mono() - start) / (20 * MANY)));
 	ok(good, "the index finds them");
-	is_int(index.find(index.ctx, 4, &m.hashes[0], &p), -ENOENT, "but not in another domain");
+	is_int(index.find(index.ctx, 4, &m->hashes[0], &p), -ENOENT, "but not in another domain");
+}
+
+/* ---- look-ups from many threads while somebody writes ---- */
+
+#define READERS 4
+
+struct reader {
+	const struct many *many;
+	unsigned no;
+	bool good;
+};
+
+static void *find_all(void *arg)
+{
+	struct reader *reader = arg;
+	struct index index = object_index(cat);
+	struct place p;
+	reader->good = true;
+	for (unsigned i = reader->no; i < MANY; i++)
+		if (index.find(index.ctx, 3, &reader->many->hashes[i], &p) || p.length != 100)
+			reader->good = false;
+	return NULL;
+}
+
+static void test_many_readers(const struct many *known)
+{
+	static struct many more = { .first = 900000 };
+	struct reader readers[READERS];
+	pthread_t threads[READERS];
+	for (unsigned i = 0; i < READERS; i++) {
+		readers[i] = (struct reader){ known, i, false };
+		pthread_create(&threads[i], NULL, find_all, &readers[i]);
+	}
+	for (unsigned i = 0; i < 4; i++, more.first += MANY)
+		is_int(cat_write(cat, insert_sorted, &more, NULL), 0, "thousands are inserted meanwhile");
+	for (unsigned i = 0; i < READERS; i++) {
+		pthread_join(threads[i], NULL);
+		ok(readers[i].good, "thread %u found all", i);
+	}
+}
+
+static void test_many(void)
+{
+	static struct many m = { .first = 100000 };
+	test_known_many(&m);
+	test_many_readers(&m);
 }
 
 int main(void)
