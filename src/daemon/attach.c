@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Attaching a mount, from the daemon's side.
+ *
+ *     nobody ──hello──► entered ──attach (descriptor)──► held ──mounted──► served
+ *                          ▲            client gone, not mounted: closed │
+ *                          └────────────────────────────────────────────┘
+ *
+ * The descriptor is handed over before mount(2), so that whatever the client dies of, no mount is left
+ * without its server: if it died after mount(2), the mount is served as if it had said so. Rights are
+ * those of the uid that SO_PEERCRED shows, never anything that the client says. */
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "daemon/daemon_int.h"
+#include "keeper/keeper.h"
+
+#define FUSE_MAJOR 10
+#define FUSE_MINOR 229
+
+int attach_hello(struct client *c, const char *arguments, struct error *err)
+{
+	char name[33];
+	if (strcmp(arguments, "1"))
+		return fail(err, -EPROTO, "the daemon that serves %s is of another version than this program: "
+					  "unmount everything (or restart the service) and mount again",
+			    c->daemon->store);
+	/* Counted first, refused or not: a daemon that was started for nobody else then leaves with this client. */
+	if (!c->entered && !life_enter(c->daemon->life))
+		return fail(err, -ESHUTDOWN, "the daemon is ending");
+	c->entered = true;
+	int r = service_account_of(c->daemon->service, c->peer.uid, &c->account, name, err);
+	if (r)
+		return r;
+	r = wire_sendf(c->fd, "ok %s", name);
+	return r ? r : 1;
+}
+
+static bool is_fuse_device(int fd)
+{
+	struct stat st;
+	return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(FUSE_MAJOR, FUSE_MINOR);
+}
+
+static int next_number(struct cat_txn *txn, void *arg, struct error *err)
+{
+	(void)err;
+	*(uint32_t *)arg = (uint32_t)cat_next(txn, COUNTER_CONN);
+	return 0;
+}
+
+int attach_take(struct client *c, const char *arguments, int fuse_fd, struct error *err)
+{
+	AUTO_FD int fd = fuse_fd;
+	if (!c->account)
+		return fail(err, -EBADMSG, "say hello first");
+	if ((arguments[0] != '0' && arguments[0] != '1') || arguments[1] != ' ' || arguments[2] != '/' ||
+	    strlen(arguments + 2) >= sizeof c->dir)
+		return fail(err, -EBADMSG, "attach needs 0 or 1 and an absolute path");
+	if (fd < 0 || !is_fuse_device(fd))
+		return fail(err, -EBADMSG, "what was handed over is not /dev/fuse");
+	if (c->fuse_fd >= 0)
+		return fail(err, -EBADMSG, "one descriptor at a time");
+	c->fuse_fd = steal_fd(&fd);
+	c->allow_other = arguments[0] == '1';
+	strcpy(c->dir, arguments + 2);
+	/* Answered before the number is committed: meanwhile the client mounts. */
+	int r = wire_send(c->fd, "ok", -1);
+	if (r)
+		return r;
+	c->conn = 0;
+	r = cat_write(c->daemon->service->catalog, next_number, &c->conn, err);
+	if (r)
+		log_error("cannot number a mount: %s", err->text);
+	return 1; /* without a number, `mounted` is refused */
+}
+
+static void describe(const struct client *c, struct conn *ret)
+{
+	*ret = (struct conn){ .no = c->conn, .peer_uid = c->peer.uid, .account = c->account,
+			      .allow_other = c->allow_other, .fd = c->fuse_fd };
+	memcpy(ret->dir, c->dir, sizeof ret->dir);
+}
+
+static int tell_keeper(const struct client *c, uint32_t kind, int fd)
+{
+	struct keep_message m = { .kind = kind, .conn = c->conn, .peer_uid = c->peer.uid, .account = c->account,
+				  .allow_other = c->allow_other };
+	memcpy(m.dir, c->dir, sizeof m.dir);
+	return keep_send(c->daemon->channel, &m, fd);
+}
+
+/* The keeper has it before the first request is read, so that no moment is without somebody who holds it. */
+static int serve(struct client *c, struct error *err)
+{
+	struct conn conn;
+	AUTO_FD int fd = steal_fd(&c->fuse_fd);
+	if (!c->conn)
+		return fail(err, -EIO, "the catalog of %s cannot be written; its log says why", c->daemon->store);
+	if (!life_enter(c->daemon->life))
+		return fail(err, -ESHUTDOWN, "the daemon is ending");
+	int r = tell_keeper(c, KEEP_ADD, fd);
+	if (r) {
+		life_leave(c->daemon->life);
+		return fail(err, r, "the keeper does not take the mount: %s", strerror(err_to_errno(r)));
+	}
+	describe(c, &conn);
+	conn.fd = fd;
+	r = sessions_add(front_sessions(c->daemon->front), steal_fd(&fd), &conn, NULL, 0, err);
+	if (r == 0) {
+		log_info("mount %u of uid %u at %s", c->conn, c->peer.uid, c->dir);
+		return 0;
+	}
+	(void)!tell_keeper(c, KEEP_DROP, -1); /* fails only when the keeper is gone, and then all ends */
+	life_leave(c->daemon->life);
+	return r;
+}
+
+int attach_mounted(struct client *c, struct error *err)
+{
+	return c->fuse_fd < 0 ? fail(err, -EBADMSG, "attach first") : serve(c, err);
+}
+
+/* A /dev/fuse descriptor that belongs to no mount, or no longer, polls as an error. */
+static bool is_mounted(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	return poll(&p, 1, 0) >= 0 && !(p.revents & POLLERR);
+}
+
+void attach_over(struct client *c)
+{
+	struct error err = { 0 };
+	if (c->fuse_fd >= 0 && is_mounted(c->fuse_fd) && serve(c, &err))
+		log_warn("the mount at %s was left by its client and cannot be served: %s", c->dir, err.text);
+	if (c->fuse_fd >= 0)
+		close(steal_fd(&c->fuse_fd));
+	if (c->entered)
+		life_leave(c->daemon->life);
+}

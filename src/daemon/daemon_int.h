@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of this folder share. */
+#ifndef IMAGEFS_DAEMON_DAEMON_INT_H
+#define IMAGEFS_DAEMON_DAEMON_INT_H
+
+#include <stdatomic.h>
+#include <sys/socket.h>
+
+#include "daemon/life.h"
+#include "daemon/wire.h"
+#include "domain/service.h"
+#include "front/front.h"
+
+/* Everything is fixed once the daemon serves, but `busy`. */
+struct daemon {
+	const char *store; /* absolute */
+	int channel;       /* to the keeper */
+	int listen_fd;
+	struct hold *hold;
+	struct service *service;
+	struct front *front;
+	struct life *life;
+	struct control *control;
+	atomic_bool busy;  /* a check or a collection runs for somebody */
+};
+
+/* Somebody at the control socket. Used by its own thread only. */
+struct client {
+	struct daemon *daemon;
+	int fd;
+	unsigned slot;      /* in the table of clients: control.c */
+	struct ucred peer;  /* proved by the kernel */
+	bool entered;       /* counted in life: said hello */
+	uint32_t account;   /* whose mounts these will be: once hello was answered; 0 */
+	int fuse_fd;        /* handed over, not yet mounted or served; -1 */
+	bool allow_other;
+	uint32_t conn;      /* number for it */
+	char dir[4096];
+};
+
+/* attach.c: the requests of `imagefs mount`. Negative: answered with the sentence in err. */
+int attach_hello(struct client *, const char *arguments, struct error *err) MUST_USE;
+int attach_take(struct client *, const char *arguments, int fuse_fd, struct error *err) MUST_USE; /* answers ok itself */
+int attach_mounted(struct client *, struct error *err) MUST_USE;
+void attach_over(struct client *); /* the client is gone */
+
+/* requests.c: status, leaving, check, gc. */
+int request_status(struct client *, struct error *err) MUST_USE;
+int request_leaving(struct client *, struct error *err) MUST_USE;
+int request_check(struct client *, const char *arguments, struct error *err) MUST_USE;
+int request_gc(struct client *, struct error *err) MUST_USE;
+
+#endif

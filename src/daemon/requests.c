@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The requests of status, umount, check and gc. Anybody with an account may ask for facts, and sees their own mounts; work on
+ * the whole store is for root, the owner of its folder and operators. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "catalog/account.h"
+#include "daemon/daemon_int.h"
+#include "daemon/work.h"
+
+#define PROGRESS_NS 200000000
+
+static bool is_operator(struct service *service, uint32_t uid)
+{
+	struct cat_txn *txn;
+	struct account account;
+	if (cat_begin(service->catalog, &txn, NULL))
+		return false;
+	int r = account_by_uid(txn, uid, &account);
+	cat_end(&txn);
+	return r == 0 && account.is_operator;
+}
+
+static bool is_privileged(const struct client *c)
+{
+	struct stat st;
+	if (c->peer.uid == 0 || c->peer.uid == geteuid())
+		return true;
+	if (stat(c->daemon->store, &st) == 0 && st.st_uid == c->peer.uid)
+		return true;
+	return is_operator(c->daemon->service, c->peer.uid);
+}
+
+static int need_privilege(const struct client *c, struct error *err)
+{
+	return is_privileged(c) ? 0 : fail(err, -EPERM, "only root, the owner of %s and operators may do this",
+					   c->daemon->store);
+}
+
+/* ---- a sink that sends. A client that went away misses its results; the work is finished all the same. */
+struct sending {
+	struct client *client;
+	int64_t last_progress;
+};
+
+static void send_fact(void *ctx, const char *text)
+{
+	struct sending *s = ctx;
+	(void)!wire_sendf(s->client->fd, "fact %s", text);
+}
+
+static void send_line(void *ctx, const char *text)
+{
+	struct sending *s = ctx;
+	(void)!wire_sendf(s->client->fd, "line %s", text);
+}
+
+static void send_progress(void *ctx, uint64_t done, uint64_t total, const char *what)
+{
+	struct sending *s = ctx;
+	int64_t now = clock_mono();
+	if (done < total && now - s->last_progress < PROGRESS_NS)
+		return;
+	s->last_progress = now;
+	(void)!wire_sendf(s->client->fd, "progress %llu %llu %s", (unsigned long long)done,
+			  (unsigned long long)total, what);
+}
+
+static struct sink sink_to(struct sending *s)
+{
+	return (struct sink){ .fact = send_fact, .line = send_line, .progress = send_progress, .ctx = s };
+}
+
+/* ---- status */
+struct listing {
+	struct client *client;
+	const struct sink *sink;
+	bool all;
+};
+
+static void account_name(struct service *service, uint32_t no, char ret[PLACE_NAME_MAX + 1])
+{
+	struct cat_txn *txn;
+	struct account account = { .name = "?" };
+	if (cat_begin(service->catalog, &txn, NULL) == 0) {
+		if (account_get(txn, no, &account))
+			strcpy(account.name, "?");
+		cat_end(&txn);
+	}
+	strcpy(ret, account.name);
+}
+
+static int list_mount(void *ctx, const struct conn *conn)
+{
+	struct listing *l = ctx;
+	char name[PLACE_NAME_MAX + 1];
+	if (!l->all && conn->peer_uid != l->client->peer.uid)
+		return 0;
+	account_name(l->client->daemon->service, conn->account, name);
+	sink_fact(l->sink, "mount: uid=%u account=%s allow-other=%s dir=%s", conn->peer_uid, name,
+		  conn->allow_other ? "yes" : "no", conn->dir);
+	return 0;
+}
+
+int request_status(struct client *c, struct error *err)
+{
+	struct sending sending = { .client = c };
+	struct sink sink = sink_to(&sending);
+	struct listing listing = { c, &sink, is_privileged(c) };
+	uint32_t account;
+	char name[33];
+
+	int r = listing.all ? 0 : service_account_of(c->daemon->service, c->peer.uid, &account, name, err);
+	if (r == 0)
+		r = work_facts(c->daemon->service, &sink, err);
+	if (r)
+		return r;
+	sink_fact(&sink, "daemon-pid: %d", (int)getpid());
+	sink_fact(&sink, "keeper-pid: %d", (int)getppid());
+	sink_fact(&sink, "lingers: %s", life_lingers(c->daemon->life) ? "yes" : "no");
+	sink_fact(&sink, "mounts: %u", sessions_count(front_sessions(c->daemon->front)));
+	return sessions_each(front_sessions(c->daemon->front), list_mount, &listing);
+}
+
+/* Somebody is about to unmount: what will go with it? */
+int request_leaving(struct client *c, struct error *err)
+{
+	(void)err;
+	int r = wire_sendf(c->fd, "ok %d %u %d", (int)getppid(), sessions_count(front_sessions(c->daemon->front)),
+			   life_lingers(c->daemon->life));
+	return r ? r : 1;
+}
+
+/* ---- check, gc: one at a time */
+static int begin_work(struct client *c, struct error *err)
+{
+	int r = need_privilege(c, err);
+	if (r)
+		return r;
+	if (atomic_exchange(&c->daemon->busy, true))
+		return fail(err, -EALREADY, "another check or collection of %s is under way", c->daemon->store);
+	return 0;
+}
+
+int request_check(struct client *c, const char *arguments, struct error *err)
+{
+	struct sending sending = { .client = c };
+	struct sink sink = sink_to(&sending);
+	int r = begin_work(c, err);
+	if (r)
+		return r;
+	r = work_check(c->daemon->service, strcmp(arguments, "read-data") == 0, &sink, err);
+	atomic_store(&c->daemon->busy, false);
+	return r;
+}
+
+int request_gc(struct client *c, struct error *err)
+{
+	struct sending sending = { .client = c };
+	struct sink sink = sink_to(&sending);
+	int r = begin_work(c, err);
+	if (r)
+		return r;
+	r = work_gc(c->daemon->service, &sink, err);
+	atomic_store(&c->daemon->busy, false);
+	return r;
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/work.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "domain/check.h"
+#include "domain/gc.h"
+
+void sink_fact(const struct sink *s, const char *format, ...)
+{
+	char text[5000];
+	va_list ap;
+	if (!s->fact)
+		return;
+	va_start(ap, format);
+	vsnprintf(text, sizeof text, format, ap);
+	va_end(ap);
+	s->fact(s->ctx, text);
+}
+
+void sink_facts(const struct sink *s, const char *lines)
+{
+	while (*lines) {
+		size_t n = strcspn(lines, "\n");
+		if (n)
+			sink_fact(s, "%.*s", (int)n, lines);
+		lines += n + (lines[n] == '\n');
+	}
+}
+
+int work_facts(struct service *service, const struct sink *s, struct error *err)
+{
+	AUTO_BUF struct buf facts = BUF_INIT;
+	int r = service_facts(service, &facts, err);
+	if (r == 0 && facts.len)
+		sink_facts(s, facts.data);
+	return r;
+}
+
+static void problem_found(void *ctx, const char *sentence)
+{
+	const struct sink *s = ctx;
+	if (s->line)
+		s->line(s->ctx, sentence);
+}
+
+static void progressed(void *ctx, uint64_t done, uint64_t total, const char *what)
+{
+	const struct sink *s = ctx;
+	if (s->progress)
+		s->progress(s->ctx, done, total, what);
+}
+
+int work_check(struct service *service, bool read_data, const struct sink *s, struct error *err)
+{
+	struct sink sink = *s;
+	struct check_options options = {
+		.read_data = read_data, .problem = problem_found, .progress = progressed, .ctx = &sink,
+	};
+	struct check_report report = { 0 };
+	int r = check_run(service, &options, &report, err);
+	if (r)
+		return r;
+	sink_fact(s, "images: %" PRIu64, report.images);
+	sink_fact(s, "disks: %" PRIu64, report.disks);
+	sink_fact(s, "nodes: %" PRIu64, report.nodes);
+	sink_fact(s, "chunks: %" PRIu64, report.chunks);
+	sink_fact(s, "packs: %" PRIu64, report.packs);
+	sink_fact(s, "bytes: %" PRIu64, report.bytes);
+	sink_fact(s, "problems: %" PRIu64, report.problems);
+	return 0;
+}
+
+static void gc_said(void *ctx, const char *line) { problem_found(ctx, line); }
+
+int work_gc(struct service *service, const struct sink *s, struct error *err)
+{
+	struct sink sink = *s;
+	struct gc_report report = { 0 };
+	int r = gc_run(service->gc, gc_said, &sink, &report, err);
+	if (r)
+		return r;
+	sink_fact(s, "objects: %" PRIu64, report.objects);
+	sink_fact(s, "bytes: %" PRIu64, report.bytes);
+	sink_fact(s, "packs-removed: %" PRIu64, report.packs_removed);
+	sink_fact(s, "packs-compacted: %" PRIu64, report.packs_compacted);
+	sink_fact(s, "images-purged: %" PRIu64, report.images_purged);
+	return 0;
+}
