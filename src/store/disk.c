@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening, closing and asking. A disk with nothing written over its map is `fixed`: reading it takes no
+ * lock and its overlay has no files; the first write ends that, a fold that leaves nothing over restores it.
+ *
+ * Shrinking works without touching the map: the rest of the last chunk is zeroed in the overlay, then the cut
+ * is recorded (the map counts for nothing from there on), then the size, then the overlay drops what lies
+ * beyond. Whenever the process ends in between, what is there reads as the old or the new disk. The next
+ * commit cuts the map and takes the record away. */
+#include "store/disk_int.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/num.h"
+
+struct map_root root_load(const struct root_cell *c)
+{
+	struct map_root root;
+	uint64_t words[5];
+	unsigned turn;
+	do {
+		turn = atomic_load(&c->turn);
+		for (int i = 0; i < 5; i++)
+			words[i] = atomic_load_explicit(&c->words[i], memory_order_acquire);
+	} while (turn % 2 || turn != atomic_load(&c->turn));
+	memcpy(root.hash.b, words, HASH_SIZE);
+	root.levels = (uint8_t)words[4];
+	return root;
+}
+
+void root_store(struct root_cell *c, const struct map_root *root)
+{
+	uint64_t words[5];
+	memcpy(words, root->hash.b, HASH_SIZE);
+	words[4] = root->levels;
+	atomic_fetch_add(&c->turn, 1);
+	for (int i = 0; i < 5; i++)
+		atomic_store(&c->words[i], words[i]);
+	atomic_fetch_add(&c->turn, 1);
+}
+
+uint64_t disk_chunks(const struct disk *d) { return div_up(atomic_load(&d->size), CHUNK_SIZE); }
+
+static void init_locks(struct disk *d)
+{
+	pthread_rwlockattr_t attr;
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&d->data_lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+	pthread_mutex_init(&d->fold_lock, NULL);
+	pthread_mutex_init(&d->size_lock, NULL);
+	for (unsigned i = 0; i < STRIPES; i++)
+		pthread_mutex_init(&d->stripes[i], NULL);
+	absorb_init(&d->absorb);
+}
+
+static bool nothing_over(const struct disk *d)
+{
+	return overlay_empty(d->overlay) && d->n_splices == 0 && d->cut == OVERLAY_NONE &&
+	       atomic_load(&d->size) == d->committed_size;
+}
+
+/* What an earlier process left in the overlay folder. */
+static int take_up(struct disk *d, const struct disk_conf *conf, struct error *err)
+{
+	int r = overlay_open(&d->overlay, conf->overlay_dir, conf->number, err);
+	if (r == 0)
+		r = splices_load(d, err);
+	if (r)
+		return r;
+	if (overlay_size(d->overlay) != OVERLAY_NONE)
+		atomic_store(&d->size, overlay_size(d->overlay));
+	d->cut = overlay_cut(d->overlay);
+	r = overlay_drop_from(d->overlay, disk_chunks(d), err); /* a shrinking that was interrupted */
+	atomic_store(&d->fixed, nothing_over(d));
+	d->ready = r == 0;
+	return r;
+}
+
+int disk_open(struct disk **ret, const struct disk_conf *conf, struct error *err)
+{
+	struct disk *d = calloc(1, sizeof *d);
+	if (!d || !(d->dir = strdup(conf->overlay_dir)))
+		abort();
+	d->store = conf->store;
+	d->hooks = conf->hooks;
+	d->number = conf->number;
+	d->domain = conf->domain;
+	d->log_fd = -1;
+	d->committed_size = conf->size;
+	d->cut = d->cut_since = OVERLAY_NONE;
+	atomic_init(&d->size, conf->size);
+	root_store(&d->root, &conf->root);
+	init_locks(d);
+	int r = take_up(d, conf, err);
+	if (r) {
+		disk_close(d);
+		return r;
+	}
+	*ret = d;
+	return 0;
+}
+
+static void close_overlay(struct disk *d)
+{
+	int fd = -1;
+	if (d->ready && nothing_over(d)) { /* what cannot be removed does no harm */
+		(void)!overlay_reset(d->overlay, &fd, NULL);
+		if (d->log_fd >= 0)
+			(void)!splices_forget(d->dir, d->number, NULL);
+	}
+	if (fd >= 0)
+		close(fd);
+	overlay_close(d->overlay);
+}
+
+void disk_close(struct disk *d)
+{
+	if (!d)
+		return;
+	absorb_end(d);
+	close_overlay(d);
+	if (d->log_fd >= 0)
+		close(d->log_fd);
+	for (unsigned i = 0; i < STRIPES; i++)
+		pthread_mutex_destroy(&d->stripes[i]);
+	pthread_mutex_destroy(&d->size_lock);
+	pthread_mutex_destroy(&d->fold_lock);
+	pthread_rwlock_destroy(&d->data_lock);
+	free(d->held);
+	free(d->splices);
+	free(d->dir);
+	free(d);
+}
+
+uint64_t disk_number(const struct disk *d) { return d->number; }
+uint32_t disk_domain(const struct disk *d) { return d->domain; }
+uint64_t disk_size(struct disk *d) { return atomic_load(&d->size); }
+struct map_root disk_root(struct disk *d) { return root_load(&d->root); }
+
+bool disk_dirty(struct disk *d)
+{
+	WITH_RDLOCK(&d->data_lock);
+	return !nothing_over(d);
+}
+
+uint64_t disk_overlay_bytes(struct disk *d) { return overlay_bytes(d->overlay); }
+
+void disk_progress(struct disk *d, uint64_t *ret_done, uint64_t *ret_todo)
+{
+	uint64_t chunks = div_up(overlay_bytes(d->overlay), CHUNK_SIZE), absorbed = 0;
+	WITH_LOCK(&d->absorb.lock);
+	for (size_t i = 0; i < d->absorb.room; i++)
+		absorbed += d->absorb.table[i].state == MOVE_ABSORBED;
+	*ret_done = atomic_load(&d->absorb.done);
+	*ret_todo = chunks > absorbed ? chunks - absorbed : 0;
+}
+
+/* --- under the lock --- */
+
+int disk_enter(struct disk *d, bool writing, struct error *err)
+{
+	for (;;) {
+		int r = settle_splices(d, err);
+		if (r)
+			return r;
+		if (writing && atomic_load(&d->fixed)) {
+			WITH_WRLOCK(&d->data_lock);
+			atomic_store(&d->fixed, false);
+		}
+		pthread_rwlock_rdlock(&d->data_lock);
+		if (atomic_load(&d->n_splices) == 0 && !(writing && atomic_load(&d->fixed)))
+			return 0;
+		pthread_rwlock_unlock(&d->data_lock); /* a copy or a fold came in between */
+	}
+}
+
+void disk_leave(struct disk *d) { pthread_rwlock_unlock(&d->data_lock); }
+
+/* --- size --- */
+
+int disk_grow(struct disk *d, uint64_t size, struct error *err)
+{
+	if (size <= atomic_load(&d->size))
+		return 0;
+	WITH_LOCK(&d->size_lock);
+	if (size <= atomic_load(&d->size))
+		return 0;
+	int r = overlay_set_size(d->overlay, size, err);
+	if (r == 0)
+		atomic_store(&d->size, size);
+	return r;
+}
+
+/* Under fold_lock and data_lock for writing. */
+static int shrink(struct disk *d, uint64_t size, struct error *err)
+{
+	uint64_t end = round_up(size, CHUNK_SIZE);
+	int r = size < end ? zero_tail(d, size, end - size, err) : 0;
+	if (r == 0 && end < d->cut) {
+		r = overlay_set_cut(d->overlay, end, err);
+		if (r == 0)
+			d->cut = end;
+	}
+	if (r == 0)
+		r = overlay_set_size(d->overlay, size, err);
+	if (r)
+		return r;
+	d->cut_since = MIN(d->cut_since, end);
+	atomic_store(&d->size, size);
+	absorb_forget(d, end / CHUNK_SIZE, UINT64_MAX);
+	return overlay_drop_from(d->overlay, end / CHUNK_SIZE, err);
+}
+
+int disk_truncate(struct disk *d, uint64_t size, struct error *err)
+{
+	if (size > MAP_LIMIT)
+		return fail(err, -EFBIG, "a disk cannot be larger than 256 TiB");
+	if (size >= atomic_load(&d->size)) {
+		WITH_WRLOCK(&d->data_lock);
+		atomic_store(&d->fixed, false);
+		if (size >= atomic_load(&d->size))
+			return disk_grow(d, size, err);
+	}
+	WITH_LOCK(&d->fold_lock);
+	int r = settle_splices_locked(d, err);
+	if (r)
+		return r;
+	WITH_WRLOCK(&d->data_lock);
+	atomic_store(&d->fixed, false);
+	return size < atomic_load(&d->size) ? shrink(d, size, err) : disk_grow(d, size, err);
+}
+
+int disk_sync(struct disk *d, struct error *err)
+{
+	int r = absorb_trouble(d, err);
+	if (r == 0)
+		r = splices_sync(d, err);
+	return r ? r : overlay_sync(d->overlay, err);
+}
+
+int disk_forget(const char *overlay_dir, uint64_t number, struct error *err)
+{
+	int r = splices_forget(overlay_dir, number, err);
+	return r ? r : overlay_remove(overlay_dir, number, err);
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Committing one batch. The order: map nodes into the pack → pack sealed → hook (durable) → the disk's root
+ * changes → records of cut and splices go (durable) → bits of the chunks go (durable) → their bytes are
+ * punched. Until its record is gone a cut or a splice is applied once more after a crash, which changes
+ * nothing, because what was written after it still has its bits.
+ *
+ * When the map's nodes do not fit into the pack any more, what is in it is committed without changing the map,
+ * and the nodes begin another pack. */
+#include "store/disk_int.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/num.h"
+
+#define PUNCH_CHUNKS 256u /* under one hold of data_lock */
+#define SHIFT_CHUNKS 4096u
+
+struct job {
+	struct disk *d;
+	const struct commit *c;
+	struct map_change *changes;
+	size_t n_changes;
+	uint64_t cut, size, committed_size;
+	struct map_root old, root;
+	uint8_t levels;
+	struct map_nodes nodes;
+};
+
+/* What the commit is of: everything at one moment. */
+static void take_stock(struct job *j)
+{
+	struct disk *d = j->d;
+	WITH_WRLOCK(&d->data_lock);
+	j->changes = absorb_changes(d, j->c->batch, &j->n_changes);
+	j->cut = d->cut;
+	d->cut_since = OVERLAY_NONE;
+	j->size = atomic_load(&d->size);
+	j->committed_size = d->committed_size;
+	j->old = root_load(&d->root);
+	j->levels = MAX(j->old.levels, map_levels(j->size));
+}
+
+/* --- the new map --- */
+
+static int apply_changes(struct job *j, const struct map_change *changes, size_t n, struct error *err)
+{
+	struct disk *d = j->d;
+	return map_update(d->store, d->domain, &j->root, j->levels, changes, n, j->c->batch->writer, &j->nodes,
+			  &j->root, err);
+}
+
+static int apply_range(struct job *j, const struct map_root *from, uint64_t first, uint64_t count, struct error *err)
+{
+	struct disk *d = j->d;
+	return map_splice(d->store, d->domain, &j->root, j->levels, from, first, count, j->c->batch->writer,
+			  &j->nodes, &j->root, err);
+}
+
+/* Chunks that lie elsewhere in the source: holes first, then its data, some at a time. */
+static int apply_shifted(struct job *j, const struct splice *s, uint64_t first, uint64_t count, struct error *err)
+{
+	struct disk *d = j->d;
+	uint64_t from = s->from_off / CHUNK_SIZE + (first - s->to_off / CHUNK_SIZE), end = from + count, at = from;
+	AUTO_FREE struct map_change *changes = calloc(SHIFT_CHUNKS, sizeof *changes);
+	if (!changes)
+		abort();
+	int r = apply_range(j, &(struct map_root){ .levels = 1 }, first, count, err);
+	while (r == 0 && at < end) {
+		size_t n = 0;
+		while (r == 0 && n < SHIFT_CHUNKS && at < end) {
+			r = map_seek(d->store, d->domain, &s->from, at, end, true, &at, err);
+			if (r || at == end)
+				break;
+			changes[n].chunk = first + (at - from);
+			r = map_find(d->store, d->domain, &s->from, at++, &changes[n++].hash, err);
+		}
+		if (r == 0)
+			r = apply_changes(j, changes, n, err);
+	}
+	return r;
+}
+
+static int apply_splice(struct job *j, const struct splice *s, struct error *err)
+{
+	uint64_t first, count;
+	splice_chunks(s, &first, &count);
+	if (count == 0)
+		return 0;
+	if (s->to_off != s->from_off)
+		return apply_shifted(j, s, first, count, err);
+	if (first == 0 && count >= s->from_chunks && count >= div_up(j->size, CHUNK_SIZE) &&
+	    s->from.levels >= map_levels(j->size)) {
+		j->root = s->from; /* wholly the other's */
+		j->levels = s->from.levels;
+		return 0;
+	}
+	return apply_range(j, &s->from, first, count, err);
+}
+
+struct named {
+	const struct hash *hash;
+	size_t i;
+};
+
+static int compare_named(const void *a, const void *b)
+{
+	return hash_compare(((const struct named *)a)->hash, ((const struct named *)b)->hash);
+}
+
+static struct named *sort_nodes(const struct map_nodes *nodes)
+{
+	struct named *sorted = calloc(nodes->count + 1, sizeof *sorted);
+	if (!sorted)
+		abort();
+	for (size_t i = 0; i < nodes->count; i++)
+		sorted[i] = (struct named){ &nodes->items[i].hash, i };
+	qsort(sorted, nodes->count, sizeof *sorted, compare_named);
+	return sorted;
+}
+
+static void mark(const struct named *sorted, size_t count, const struct hash *hash, bool *used)
+{
+	const struct named *found = bsearch(&(struct named){ hash, 0 }, sorted, count, sizeof *sorted, compare_named);
+	if (found)
+		used[found->i] = true;
+}
+
+/* Several changes in a row leave nodes behind that only the steps in between needed. */
+static void drop_unused_nodes(struct job *j)
+{
+	struct map_nodes *n = &j->nodes;
+	AUTO_FREE bool *used = calloc(n->count + 1, sizeof *used);
+	AUTO_FREE struct named *sorted = sort_nodes(n);
+	if (!used)
+		abort();
+	mark(sorted, n->count, &j->root.hash, used);
+	for (size_t i = n->count; i-- > 0;)
+		for (unsigned k = 0; used[i] && n->items[i].level > 1 && k < NODE_FANOUT; k++)
+			mark(sorted, n->count, &n->items[i].kids[k], used);
+	size_t kept = 0;
+	for (size_t i = 0; i < n->count; i++)
+		if (used[i])
+			n->items[kept++] = n->items[i];
+	n->count = kept;
+}
+
+static int build_map(struct job *j, struct error *err)
+{
+	size_t steps = (j->cut != OVERLAY_NONE) + (j->n_changes > 0) + 2 * j->c->n_splices;
+	int r = 0;
+	j->root = j->old;
+	j->nodes.count = 0;
+	j->levels = MAX(j->old.levels, map_levels(j->size));
+	if (steps == 0)
+		return 0;
+	r = batch_writer(j->d, j->c->batch, err);
+	if (r == 0 && j->cut != OVERLAY_NONE)
+		r = apply_range(j, &(struct map_root){ .levels = 1 }, j->cut / CHUNK_SIZE, UINT64_MAX, err);
+	if (r == 0 && j->n_changes)
+		r = apply_changes(j, j->changes, j->n_changes, err);
+	for (size_t i = 0; r == 0 && i < j->c->n_splices; i++)
+		r = apply_splice(j, &j->d->splices[i], err);
+	if (r == 0 && steps > 1)
+		drop_unused_nodes(j);
+	return r;
+}
+
+/* --- pack and hook --- */
+
+/* The hook said that nothing was changed: nobody knows of the pack, so it can go. */
+static void remove_pack(struct job *j)
+{
+	char name[20];
+	struct backend *backend = j->d->store->backend;
+	if (pack_bytes(j->c->batch->writer)) /* if it stays, it is found as garbage */
+		(void)!backend->ops->remove(backend, pack_name(pack_number(j->c->batch->writer), name), NULL);
+}
+
+static int call_hook(struct job *j, bool whole, struct error *err)
+{
+	struct disk *d = j->d;
+	struct pack_writer *w = j->c->batch->writer;
+	struct map_nodes none = { 0 };
+	struct fold f = {
+		.number = d->number,
+		.domain = d->domain,
+		.nodes = whole ? &j->nodes : &none,
+		.old = j->old,
+		.root = whole ? j->root : j->old,
+		.size = whole ? j->size : j->committed_size,
+		.final = whole && j->c->final,
+		.caller = j->c->caller,
+	};
+	int r = w ? pack_seal(w, err) : 0;
+	if (r)
+		return r;
+	if (w) {
+		f.items = pack_items(w, &f.n_items);
+		f.pack = pack_number(w);
+		f.pack_bytes = pack_bytes(w);
+	}
+	r = d->hooks.commit(d->hooks.ctx, &f, err);
+	if (r == ERR_STALE && w)
+		remove_pack(j);
+	return r;
+}
+
+/* Build the map, in as many packs as it takes. */
+static int publish(struct job *j, struct error *err)
+{
+	int r;
+	while ((r = build_map(j, err)) == ERR_FULL) {
+		r = call_hook(j, false, err);
+		if (r)
+			return r;
+		pack_free(steal(&j->c->batch->writer));
+	}
+	return r ? r : call_hook(j, true, err);
+}
+
+/* --- afterwards --- */
+
+/* The cut that this commit carried out. Under data_lock for writing. */
+static int end_cut(struct job *j, struct error *err)
+{
+	struct disk *d = j->d;
+	if (j->cut == OVERLAY_NONE)
+		return 0;
+	int r = overlay_set_cut(d->overlay, d->cut_since, err);
+	if (r == 0)
+		r = overlay_sync_bits(d->overlay, err);
+	if (r == 0)
+		d->cut = d->cut_since;
+	return r;
+}
+
+/* Clear the bits of what was committed and not written to since; `changes` keeps only these. */
+static void clear_committed(struct job *j)
+{
+	struct disk *d = j->d;
+	struct absorb *a = &d->absorb;
+	size_t kept = 0;
+	WITH_LOCK(&a->lock);
+	for (size_t i = 0; i < j->n_changes; i++) {
+		struct move *m = absorb_find(a, j->changes[i].chunk);
+		if (!m || m->batch != j->c->batch || m->state != MOVE_ABSORBED)
+			continue;
+		if (!m->dirty) {
+			overlay_clear(d->overlay, m->chunk);
+			j->changes[kept++] = j->changes[i];
+		}
+		absorb_remove(a, m);
+	}
+	j->n_changes = kept;
+}
+
+static void close_fd(void *arg) { close((int)(intptr_t)arg); }
+
+/* When nothing is left over the map, the files can go. */
+static void settle(struct job *j)
+{
+	struct disk *d = j->d;
+	int fd = -1;
+	if (!overlay_empty(d->overlay) || d->n_splices || d->cut != OVERLAY_NONE)
+		return;
+	atomic_store(&d->absorb.done, 0);
+	if (!j->c->final || atomic_load(&d->size) != d->committed_size)
+		return;
+	if (overlay_reset(d->overlay, &fd, NULL))
+		return; /* empty files stay, which does no harm */
+	atomic_store(&d->fixed, true);
+	j->n_changes = 0; /* nothing to punch */
+	if (fd >= 0 && !workers_try(d->store->workers, close_fd, (void *)(intptr_t)fd))
+		close(fd);
+}
+
+static int take_over(struct job *j, struct error *err)
+{
+	struct disk *d = j->d;
+	WITH_WRLOCK(&d->data_lock);
+	root_store(&d->root, &j->root);
+	d->committed_size = j->size;
+	int r = end_cut(j, err);
+	if (r == 0)
+		r = splices_done(d, j->c->n_splices, err);
+	if (r)
+		return r; /* the overlay keeps everything, and wins */
+	clear_committed(j);
+	settle(j);
+	return 0;
+}
+
+/* Give back the space of dropped chunks: runs of neighbours, a little at a time. If the bits cannot be made
+ * durable, the bytes stay; the next sync reports what is wrong. */
+static void punch_committed(struct job *j)
+{
+	struct disk *d = j->d;
+	if (j->n_changes == 0 || overlay_sync_bits(d->overlay, NULL))
+		return;
+	for (size_t i = 0; i < j->n_changes;) {
+		uint64_t first = j->changes[i].chunk, count = 1;
+		while (++i < j->n_changes && count < PUNCH_CHUNKS && j->changes[i].chunk == first + count)
+			count++;
+		WITH_WRLOCK(&d->data_lock);
+		if (overlay_punch(d->overlay, first, count, NULL))
+			return; /* costs space until the overlay is emptied, nothing else */
+	}
+}
+
+int commit_batch(struct disk *d, const struct commit *c, struct error *err)
+{
+	struct job j = { .d = d, .c = c };
+	take_stock(&j);
+	int r = publish(&j, err);
+	if (r == 0)
+		r = take_over(&j, err);
+	if (r == 0)
+		punch_committed(&j);
+	map_nodes_free(&j.nodes);
+	free(j.changes);
+	return r;
+}

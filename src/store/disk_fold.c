@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Folding everything. All that the overlay holds at the start is queued, in order of place, unless it has been
+ * absorbed as it is; then the batch that has the last of it is committed as the final one. Packs that fill up
+ * on the way are committed in the background. Objects that were counted on and are gone (ERR_STALE) make
+ * the whole begin again: the overlay still has what was not committed. */
+#include "store/disk_int.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+
+#define TRIES 10
+
+static uint64_t next_chunk(struct disk *d, uint64_t chunk)
+{
+	WITH_RDLOCK(&d->data_lock);
+	return overlay_next(d->overlay, chunk);
+}
+
+static void queue_all(struct disk *d)
+{
+	for (uint64_t c = next_chunk(d, 0); c != UINT64_MAX; c = next_chunk(d, c + 1))
+		absorb_queue(d, c);
+}
+
+static int commit_turned(struct disk *d, struct batch *b, bool final, void *caller, struct error *err)
+{
+	struct commit c = { .batch = b, .n_splices = atomic_load(&d->n_splices), .final = final, .caller = caller };
+	int r = commit_batch(d, &c, err);
+	absorb_turned(d, b, r);
+	return r;
+}
+
+/* Commit what has been absorbed: the last batch, unless chunks of ours came back from the one before. */
+static int commit_next(struct disk *d, const struct absorb_setbacks *start, unsigned returned, void *caller,
+		       bool *ret_final, struct error *err)
+{
+	struct batch *b = absorb_turn(d);
+	struct absorb_setbacks now = absorb_setbacks(d);
+	int r = absorb_trouble(d, err);
+	if (r == 0 && now.stale != start->stale)
+		r = fail(err, ERR_STALE, "objects that disk %" PRIu64 " counted on went away", d->number);
+	if (r) {
+		absorb_turned(d, b, r);
+		return r;
+	}
+	*ret_final = now.returned == returned;
+	return commit_turned(d, b, *ret_final, caller, err);
+}
+
+/* Once; ERR_STALE: again. */
+static int fold_once(struct disk *d, void *caller, struct error *err)
+{
+	struct absorb_setbacks start = absorb_setbacks(d);
+	int r = splices_edges(d, err);
+	if (r)
+		return r;
+	queue_all(d);
+	bool final = false;
+	for (unsigned returned = start.returned; r == 0 && !final; returned = absorb_setbacks(d).returned) {
+		absorb_drain(d);
+		r = commit_next(d, &start, returned, caller, &final, err);
+	}
+	return r;
+}
+
+static void forget_held(struct disk *d)
+{
+	free(steal(&d->held));
+	d->n_held = 0;
+}
+
+int disk_fold(struct disk *d, void *caller, struct error *err)
+{
+	WITH_LOCK(&d->fold_lock);
+	int r = absorb_trouble(d, err);
+	if (r)
+		return r;
+	r = ERR_STALE;
+	for (int i = 0; r == ERR_STALE && i < TRIES; i++)
+		r = fold_once(d, caller, err);
+	if (r == 0)
+		forget_held(d);
+	return r;
+}
+
+int settle_splices_locked(struct disk *d, struct error *err)
+{
+	int r = 0;
+	if (atomic_load(&d->n_splices) == 0)
+		return 0;
+	r = splices_edges(d, err);
+	if (r)
+		return r;
+	r = ERR_STALE;
+	for (int i = 0; r == ERR_STALE && i < TRIES; i++)
+		r = commit_turned(d, absorb_turn(d), false, NULL, err);
+	return r;
+}
+
+int settle_splices(struct disk *d, struct error *err)
+{
+	if (atomic_load(&d->n_splices) == 0)
+		return 0;
+	WITH_LOCK(&d->fold_lock);
+	return settle_splices_locked(d, err);
+}

@@ -1,0 +1,698 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Disks against a plain array of bytes: random operations, folds, and processes that end without a word; copies
+ * that share maps; errors in the background; writers and readers during folds. The commit hook plays the
+ * catalog. A process that is killed is modelled by opening a copy of the overlay's files as they are. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/num.h"
+#include "index_mem.h"
+#include "store/disk.h"
+#include "tap.h"
+
+#define DOMAIN 3
+
+static struct store *store;
+static struct index_mem *mem;
+static uint64_t seed;
+
+/* --- the catalog --- */
+
+struct owner {
+	uint64_t number;
+	struct map_root root;
+	uint64_t size;
+	char dir[4200];
+	struct disk *disk;
+	pthread_mutex_t lock; /* guards what follows and root, size */
+	int commits, finals, holds, made, fail_times, fail_code;
+	void *caller;
+	bool right; /* every commit was as promised */
+};
+
+static bool known(const struct hash *h)
+{
+	struct index index = index_mem_index(mem);
+	struct place place;
+	return hash_is_none(h) || index.find(index.ctx, DOMAIN, h, &place) == 0;
+}
+
+static bool kids_exist(const struct fold *f)
+{
+	for (size_t i = 0; i < f->nodes->count; i++)
+		for (unsigned k = 0; k < NODE_FANOUT; k++)
+			if (!known(&f->nodes->items[i].kids[k]))
+				return false;
+	return known(&f->root.hash);
+}
+
+static void forget_items(const struct fold *f, const bool *fresh)
+{
+	for (size_t i = 0; i < f->n_items; i++)
+		if (fresh[i])
+			index_mem_remove(mem, DOMAIN, &f->items[i].hash);
+}
+
+static int commit(void *ctx, const struct fold *f, struct error *err)
+{
+	struct owner *o = ctx;
+	WITH_LOCK(&o->lock);
+	if (o->fail_times > 0) {
+		o->fail_times--;
+		return fail(err, o->fail_code, "the catalog was told to fail");
+	}
+	o->right &= hash_equal(&f->old.hash, &o->root.hash) && f->number == o->number && f->domain == DOMAIN;
+	AUTO_FREE bool *fresh = calloc(f->n_items + 1, sizeof *fresh);
+	for (size_t i = 0; i < f->n_items; i++) {
+		o->right &= i == 0 || hash_compare(&f->items[i - 1].hash, &f->items[i].hash) < 0;
+		fresh[i] = !known(&f->items[i].hash);
+		if (fresh[i])
+			index_mem_insert(mem, DOMAIN, &f->items[i].hash, &f->items[i].place);
+	}
+	if (!kids_exist(f)) {
+		forget_items(f, fresh);
+		return fail(err, ERR_STALE, "a kid does not exist");
+	}
+	o->root = f->root;
+	o->size = f->size;
+	o->commits++;
+	o->finals += f->final;
+	o->made += (int)f->nodes->count;
+	if (f->final)
+		o->caller = f->caller;
+	return 0;
+}
+
+static int hold(void *ctx, uint64_t number, uint32_t domain, const struct map_root *from, struct error *err)
+{
+	struct owner *o = ctx;
+	(void)domain, (void)from, (void)err;
+	WITH_LOCK(&o->lock);
+	o->right &= number == o->number;
+	o->holds++;
+	return 0;
+}
+
+static void open_disk(struct owner *o)
+{
+	struct error err;
+	struct disk_conf conf = { store, { commit, hold, o }, o->dir, o->number, DOMAIN, o->root, o->size };
+	if (disk_open(&o->disk, &conf, &err))
+		bail("open: %s", err.text);
+}
+
+static void new_owner(struct owner *o, uint64_t number)
+{
+	*o = (struct owner){ .number = number, .root.levels = 1, .right = true };
+	pthread_mutex_init(&o->lock, NULL);
+	snprintf(o->dir, sizeof o->dir, "%s/overlay", test_folder());
+	mkdir(o->dir, 0700);
+	open_disk(o);
+}
+
+static void copy_file(const char *from, const char *to)
+{
+	char buf[65536];
+	int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	struct stat st;
+	if (out < 0 || (in >= 0 && fstat(in, &st)))
+		bail("cannot copy %s", from);
+	off_t at = 0;
+	while (in >= 0 && (at = lseek(in, at, SEEK_DATA)) >= 0) {
+		ssize_t n = pread(in, buf, sizeof buf, at);
+		if (n <= 0 || pwrite(out, buf, (size_t)n, at) != n)
+			break;
+		at += n;
+	}
+	if (in >= 0 && ftruncate(out, st.st_size))
+		bail("cannot copy %s", from);
+	close(out);
+	if (in >= 0)
+		close(in);
+	else
+		unlink(to);
+}
+
+/* The process is killed, another one opens what it finds. */
+static void kill_disk(struct owner *o)
+{
+	static int times;
+	static const char *kinds[] = { "data", "bits", "splice" };
+	char next[4200], from[4300], to[4300];
+	snprintf(next, sizeof next, "%s/after-%d", test_folder(), ++times);
+	mkdir(next, 0700);
+	for (int i = 0; i < 3; i++) {
+		snprintf(from, sizeof from, "%s/%" PRIu64 ".%s", o->dir, o->number, kinds[i]);
+		snprintf(to, sizeof to, "%s/%" PRIu64 ".%s", next, o->number, kinds[i]);
+		copy_file(from, to);
+	}
+	disk_close(o->disk);
+	if (disk_forget(o->dir, o->number, NULL))
+		bail("cannot forget a disk");
+	snprintf(o->dir, sizeof o->dir, "%s", next);
+	open_disk(o);
+}
+
+static void end_owner(struct owner *o)
+{
+	ok(o->right, "every commit of disk %" PRIu64 " was as promised", o->number);
+	disk_close(o->disk);
+	if (disk_forget(o->dir, o->number, NULL))
+		bail("cannot forget a disk");
+	pthread_mutex_destroy(&o->lock);
+}
+
+static void must(int r, const struct error *err)
+{
+	if (r < 0)
+		bail("%s", err->text);
+}
+
+static void fold(struct owner *o)
+{
+	struct error err;
+	must(disk_fold(o->disk, NULL, &err), &err);
+}
+
+static void put(struct owner *o, const void *buf, size_t len, uint64_t offset)
+{
+	struct error err;
+	must(disk_write(o->disk, buf, len, offset, &err), &err);
+}
+
+static bool reads(struct owner *o, const uint8_t *want, size_t len, uint64_t offset)
+{
+	AUTO_FREE uint8_t *got = malloc(len + 1);
+	struct error err;
+	ssize_t n = disk_read(o->disk, got, len, offset, NULL, &err);
+	if (n < 0)
+		diag("%s", err.text);
+	return n == (ssize_t)len && memcmp(got, want, len) == 0;
+}
+
+static unsigned files(const struct owner *o)
+{
+	DIR *d = opendir(o->dir);
+	unsigned n = 0;
+	while (d && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n - 2;
+}
+
+static void fill(uint8_t *buf, size_t len)
+{
+	for (size_t i = 0; i + 8 <= len; i += 8)
+		put_le64(buf + i, test_random(&seed));
+}
+
+/* --- tests --- */
+
+static void test_basics(void)
+{
+	static uint8_t buf[300000], zero[4096];
+	struct owner o;
+	struct error err;
+	uint64_t at;
+	int me;
+	new_owner(&o, 1);
+	ok(!disk_dirty(o.disk) && disk_size(o.disk) == 0 && files(&o) == 0, "a new disk is clean, and has no files");
+	is_int(disk_read(o.disk, buf, 10, 0, NULL, &err), 0, "nothing to read");
+	fill(buf, sizeof buf);
+	put(&o, buf, sizeof buf, 100000);
+	ok(disk_size(o.disk) == 400000 && disk_dirty(o.disk), "writing makes it grow");
+	ok(reads(&o, buf, sizeof buf, 100000) && reads(&o, zero, 4096, 50000), "what was written, and zeros before");
+	is_int(disk_fold(o.disk, &me, &err), 0, "fold");
+	ok(o.finals == 1 && o.caller == &me && o.size == 400000, "one final commit, with size and caller");
+	ok(!disk_dirty(o.disk) && disk_overlay_bytes(o.disk) == 0 && files(&o) == 0, "clean, without files");
+	struct map_root root = disk_root(o.disk);
+	ok(hash_equal(&root.hash, &o.root.hash), "its root is the one committed");
+	ok(reads(&o, buf, sizeof buf, 100000) && reads(&o, zero, 4096, 50000), "and it reads the same");
+	is_int(disk_fold(o.disk, NULL, &err), 0, "fold again");
+	ok(o.finals == 2 && hash_equal(&root.hash, &o.root.hash), "a final commit of the same map");
+	ok(disk_seek(o.disk, 0, true, &at, &err) == 0 && at == CHUNK_SIZE, "data begins with the chunk");
+	ok(disk_seek(o.disk, CHUNK_SIZE, false, &at, &err) == 0 && at == 400000, "no hole but the end");
+	is_int(disk_seek(o.disk, 400000, true, &at, &err), -ENXIO, "nothing beyond the end");
+	uint64_t done, todo;
+	put(&o, buf, 5000, 0);
+	disk_progress(o.disk, &done, &todo);
+	ok(done == 0 && todo == 1, "one chunk to absorb");
+	is_int(disk_sync(o.disk, &err), 0, "sync");
+	must(disk_truncate(o.disk, 2000, &err), &err);
+	fold(&o);
+	is_int(o.size, 2000, "a smaller size is committed");
+	must(disk_truncate(o.disk, 400000, &err), &err);
+	kill_disk(&o);
+	ok(reads(&o, buf, 2000, 0) && reads(&o, zero, 4096, 2000) && reads(&o, zero, 4096, 100000), "zeros come back, not bytes");
+	is_int(disk_size(o.disk), 400000, "a killed process leaves the size");
+	must(disk_write(o.disk, buf, 1, (uint64_t)1 << 43, &err), &err);
+	is_int(disk_write(o.disk, buf, 1, (uint64_t)1 << 48, &err), -EFBIG, "8 TiB yes, 256 TiB no");
+	fold(&o);
+	ok(reads(&o, buf, 1, (uint64_t)1 << 43) && reads(&o, buf, 2000, 0), "both ends after growing the map");
+	end_owner(&o);
+}
+
+static void test_cut_survives(void)
+{
+	static uint8_t buf[10 * CHUNK_SIZE], zero[CHUNK_SIZE];
+	struct owner o;
+	struct error err;
+	new_owner(&o, 2);
+	fill(buf, sizeof buf);
+	put(&o, buf, sizeof buf, 0);
+	fold(&o);
+	must(disk_truncate(o.disk, 3 * CHUNK_SIZE + 100, &err), &err);
+	must(disk_truncate(o.disk, sizeof buf, &err), &err);
+	put(&o, buf, CHUNK_SIZE, 8 * CHUNK_SIZE);
+	for (int i = 0; i < 3; i++) {
+		ok(reads(&o, buf, 3 * CHUNK_SIZE + 100, 0) && reads(&o, zero, CHUNK_SIZE - 100, 3 * CHUNK_SIZE + 100) &&
+			   reads(&o, zero, CHUNK_SIZE, 5 * CHUNK_SIZE) && reads(&o, buf, CHUNK_SIZE, 8 * CHUNK_SIZE),
+		   "shrunk and grown: zeros but for what was written since");
+		if (i == 0)
+			kill_disk(&o);
+		else if (i == 1)
+			fold(&o);
+	}
+	end_owner(&o);
+}
+
+static void test_copy(void)
+{
+	static uint8_t buf[4 * CHUNK_SIZE], got[CHUNK_SIZE];
+	const uint64_t tera = (uint64_t)1 << 40, piece = ((uint64_t)4 << 30) - 4096;
+	struct owner from, to;
+	struct error err;
+	new_owner(&from, 10);
+	new_owner(&to, 11);
+	fill(buf, sizeof buf);
+	put(&from, buf, sizeof buf, 0);
+	put(&from, buf, 3000, tera - 777);
+	put(&from, buf, 5000, piece - 2000);
+	fold(&from);
+	uint64_t size = disk_size(from.disk);
+	struct map_root root = disk_root(from.disk);
+	int64_t start = clock_mono();
+	for (uint64_t at = 0; at < size; at += piece)
+		must(disk_copy(to.disk, at, &root, size, at, piece, &err), &err);
+	int64_t took = clock_mono() - start;
+	ok(took < 100000000, "257 pieces of a TiB in less than 100 ms (%" PRId64 " us)", took / 1000);
+	ok(disk_size(to.disk) == size && to.holds == 1 && to.commits == 0, "one hold, no commit yet");
+	is_int(disk_sync(to.disk, &err), 0, "sync");
+	kill_disk(&to);
+	fold(&to);
+	struct map_root copy = disk_root(to.disk);
+	ok(hash_equal(&copy.hash, &root.hash) && copy.levels == root.levels && to.made == 0, "the root is the source's, no node was made");
+	ok(!disk_dirty(to.disk) && to.commits == 1 && to.finals == 1, "in one commit");
+	put(&to, buf, 4096, 65536);
+	must(disk_copy(to.disk, 65536, &root, size, 65536, CHUNK_SIZE, &err), &err);
+	ok(reads(&to, buf + CHUNK_SIZE, CHUNK_SIZE, 65536), "a copy wins over what was written before");
+	must(disk_copy(to.disk, 0, &root, size, 65536, CHUNK_SIZE, &err), &err);
+	must(disk_copy(to.disk, 131072 + 4096, &root, size, 65536 + 4096, 2 * CHUNK_SIZE, &err), &err);
+	put(&to, buf, 100, 50);
+	ok(disk_read(to.disk, got, CHUNK_SIZE, 0, NULL, &err) == CHUNK_SIZE && memcmp(got + 50, buf, 100) == 0 &&
+		   memcmp(got, buf + CHUNK_SIZE, 50) == 0, "a write after it wins over the copy");
+	ok(reads(&to, buf + CHUNK_SIZE + 4096, 2 * CHUNK_SIZE, 131072 + 4096), "a range that begins and ends within chunks, elsewhere");
+	must(disk_copy(to.disk, 77, &root, size, 1234, 100000, &err), &err);
+	ok(reads(&to, buf + 1234, 100000, 77), "any range at all");
+	fold(&to);
+	ok(reads(&to, buf + 1234, 100000, 77) && reads(&to, buf, 3000, tera - 777), "the same when folded");
+	end_owner(&to);
+	end_owner(&from);
+}
+
+/* --- the model --- */
+
+#define MODEL_MAX (3u << 20)
+
+struct model {
+	struct owner o;
+	uint64_t size;
+	uint8_t bytes[MODEL_MAX];
+	struct owner from;
+	uint8_t source[MODEL_MAX];
+};
+
+static uint64_t some_offset(uint64_t most)
+{
+	uint64_t at = test_random(&seed) % (most + 1);
+	switch (test_random(&seed) % 3) {
+	case 0: return at;
+	case 1: return round_down(at, BLOCK_SIZE);
+	default: return round_down(at, CHUNK_SIZE);
+	}
+}
+
+static uint64_t some_length(uint64_t most)
+{
+	static const uint64_t sizes[] = { 100, 5000, 70000, 400000, 1500000 };
+	uint64_t len = 1 + test_random(&seed) % sizes[test_random(&seed) % 5];
+	return MIN(test_random(&seed) % 2 ? len : round_up(len, BLOCK_SIZE), most);
+}
+
+static void grow_model(struct model *m, uint64_t size)
+{
+	m->size = MAX(m->size, size);
+}
+
+static void do_write(struct model *m)
+{
+	uint64_t at = some_offset(MODEL_MAX - 1), len = some_length(MODEL_MAX - at);
+	AUTO_FREE uint8_t *buf = malloc(len);
+	memset(buf, test_random(&seed) % 8 ? (int)test_random(&seed) : 0, len);
+	put(&m->o, buf, len, at);
+	memcpy(m->bytes + at, buf, len);
+	grow_model(m, at + len);
+}
+
+static void do_zero(struct model *m)
+{
+	struct error err;
+	uint64_t at = some_offset(MODEL_MAX - 1), len = some_length(MODEL_MAX - at);
+	must(disk_zero(m->o.disk, at, len, &err), &err);
+	if (at < m->size)
+		memset(m->bytes + at, 0, MIN(len, m->size - at));
+}
+
+static void do_truncate(struct model *m)
+{
+	struct error err;
+	uint64_t size = some_offset(MODEL_MAX);
+	must(disk_truncate(m->o.disk, size, &err), &err);
+	if (size < m->size)
+		memset(m->bytes + size, 0, m->size - size);
+	m->size = size;
+}
+
+static void do_copy(struct model *m)
+{
+	struct error err;
+	struct map_root root = disk_root(m->from.disk);
+	uint64_t at = some_offset(MODEL_MAX - 1), to = some_offset(MODEL_MAX - 1), len = some_length(MODEL_MAX);
+	if (test_random(&seed) % 3)
+		to = at;
+	if (test_random(&seed) % 4 == 0)
+		at = to = 0, len = MODEL_MAX;
+	uint64_t most = MODEL_MAX - MAX(at, to);
+	len = MIN(len, most);
+	must(disk_copy(m->o.disk, to, &root, disk_size(m->from.disk), at, len, &err), &err);
+	if (at >= disk_size(m->from.disk))
+		return;
+	len = MIN(len, disk_size(m->from.disk) - at);
+	memcpy(m->bytes + to, m->source + at, len);
+	grow_model(m, to + len);
+}
+
+/* Data may be told of zeros, but no hole of anything else. */
+static bool seek_right(struct model *m)
+{
+	struct error err;
+	uint64_t at = some_offset(MODEL_MAX - 1), data, hole;
+	int r = disk_seek(m->o.disk, at, true, &data, &err);
+	if (r == -ENXIO)
+		return at >= m->size || is_zero(m->bytes + at, m->size - at);
+	if (r || data < at || data >= m->size || !is_zero(m->bytes + at, data - at))
+		return false;
+	r = disk_seek(m->o.disk, at, false, &hole, &err);
+	return r == 0 && hole >= at && hole <= m->size &&
+	       (hole == m->size || m->bytes[hole] == 0) && (data > at || hole > at);
+}
+
+static bool model_right(struct model *m, bool whole)
+{
+	uint64_t at = whole ? 0 : some_offset(MODEL_MAX - 1), len = whole ? MODEL_MAX : some_length(MODEL_MAX - at);
+	if (disk_size(m->o.disk) != m->size)
+		return false;
+	return at >= m->size || reads(&m->o, m->bytes + at, MIN(len, m->size - at), at);
+}
+
+static const char *one_step(struct model *m)
+{
+	switch (test_random(&seed) % 20) {
+	case 0: case 1: case 2: case 3: case 4: case 5: case 6: return do_write(m), "write";
+	case 7: case 8: return do_zero(m), "zero";
+	case 9: case 10: return do_truncate(m), "truncate";
+	case 11: case 12: case 13: return do_copy(m), "copy";
+	case 14: return kill_disk(&m->o), "kill";
+	case 15: return disk_close(m->o.disk), open_disk(&m->o), "close and open";
+	case 16: return fold(&m->o), "fold";
+	default: return "read";
+	}
+}
+
+static void make_source(struct model *m)
+{
+	struct error err;
+	new_owner(&m->from, 20);
+	fill(m->source, MODEL_MAX - 5000);
+	memset(m->source + 700000, 0, 500000);
+	put(&m->from, m->source, MODEL_MAX - 5000, 0);
+	must(disk_zero(m->from.disk, 700000, 500000, &err), &err);
+	fold(&m->from);
+}
+
+static void test_model(void)
+{
+	struct model *m = calloc(1, sizeof *m);
+	bool right = true, seeks = true;
+	int steps = 0;
+	new_owner(&m->o, 21);
+	make_source(m);
+	for (int64_t end = clock_mono() + 1500000000; right && seeks && clock_mono() < end; steps++) {
+		const char *what = one_step(m);
+		if (test_random(&seed) % 3 == 0)
+			right = model_right(m, test_random(&seed) % 8 == 0);
+		if (right && test_random(&seed) % 3 == 0)
+			seeks = seek_right(m);
+		if (!right || !seeks)
+			diag("wrong after step %d, a %s", steps, what);
+	}
+	ok(right && seeks && steps > 20, "random operations read, and seek, as the model does");
+	ok(model_right(m, true), "the whole disk at the end");
+	kill_disk(&m->o);
+	ok(model_right(m, true), "as another process finds it");
+	fold(&m->o);
+	ok(model_right(m, true) && !disk_dirty(m->o.disk), "and folded");
+	ok(m->o.size == m->size, "with its size");
+	end_owner(&m->o);
+	end_owner(&m->from);
+	free(m);
+}
+
+/* --- the background --- */
+
+static void wait_absorbed(struct owner *o, uint64_t want)
+{
+	uint64_t done = 0, todo;
+	for (int64_t end = clock_mono() + 10000000000; done < want && clock_mono() < end;) {
+		disk_progress(o->disk, &done, &todo);
+		usleep(1000);
+	}
+}
+
+static void test_stale(void)
+{
+	static uint8_t buf[8 * CHUNK_SIZE];
+	struct owner a, b;
+	struct hash h;
+	struct error err;
+	new_owner(&a, 30);
+	new_owner(&b, 31);
+	fill(buf, sizeof buf);
+	put(&a, buf, sizeof buf, 0);
+	fold(&a);
+	put(&b, buf, sizeof buf, 0);
+	wait_absorbed(&b, 8);
+	hash_of(buf, CHUNK_SIZE, &h);
+	index_mem_remove(mem, DOMAIN, &h);
+	is_int(disk_fold(b.disk, NULL, &err), 0, "a chunk that was counted on and went away is made again");
+	ok(reads(&b, buf, sizeof buf, 0) && b.finals == 1, "and there it is");
+	b.fail_times = 1000;
+	b.fail_code = ERR_STALE;
+	put(&b, buf, 4096, 4096);
+	is_int(disk_fold(b.disk, NULL, &err), ERR_STALE, "not for ever");
+	b.fail_times = 0;
+	ok(reads(&b, buf, 4096, 4096), "nothing was lost");
+	end_owner(&b);
+	end_owner(&a);
+}
+
+/* More than a pack, which does not shrink: a commit happens by itself. */
+static void test_background(void)
+{
+	const size_t len = 80u << 20, step = 1u << 20;
+	AUTO_FREE uint8_t *buf = malloc(len);
+	struct owner o;
+	struct error err;
+	new_owner(&o, 40);
+	fill(buf, len);
+	o.fail_times = 1;
+	o.fail_code = -ENOSPC;
+	for (size_t at = 0; at < len; at += step)
+		put(&o, buf + at, step, at);
+	for (int i = 0; i < 5000; i++) { /* until the commit in the background has met its error */
+		WITH_LOCK(&o.lock);
+		if (o.fail_times == 0)
+			break;
+		pthread_mutex_unlock(&o.lock);
+		usleep(1000);
+		pthread_mutex_lock(&o.lock);
+	}
+	is_int(o.fail_times, 0, "a full pack was to be committed in the background");
+	is_int(disk_fold(o.disk, NULL, &err), -ENOSPC, "its error is told by the next fold");
+	ok(disk_overlay_bytes(o.disk) == len && o.commits == 0, "the overlay keeps the bytes");
+	is_int(disk_fold(o.disk, NULL, &err), 0, "which the one after that folds");
+	ok(o.commits >= 2 && o.finals == 1 && !disk_dirty(o.disk), "in several commits, the last one final");
+	ok(reads(&o, buf, len, 0), "nothing was lost");
+	end_owner(&o);
+}
+
+#define RACERS 3
+#define RACE_BYTES (20u * CHUNK_SIZE)
+
+struct race {
+	struct owner *o;
+	_Atomic bool *end;
+	unsigned me;
+	bool right;
+	uint8_t bytes[RACE_BYTES];
+};
+
+/* Writes into its own part of the disk, whose chunks it shares with nobody, and reads it. */
+static void *racer(void *arg)
+{
+	struct race *r = arg;
+	uint64_t state = seed + r->me, base = (uint64_t)r->me * RACE_BYTES;
+	AUTO_FREE uint8_t *got = malloc(RACE_BYTES);
+	while (!atomic_load(r->end) && r->right) {
+		uint32_t at = (uint32_t)(test_random(&state) % RACE_BYTES);
+		uint32_t len = (uint32_t)(1 + test_random(&state) % (test_random(&state) % 2 ? 5000 : 200000));
+		len = MIN(len, RACE_BYTES - at);
+		memset(r->bytes + at, (int)test_random(&state), len);
+		r->right &= disk_write(r->o->disk, r->bytes + at, len, base + at, NULL) == 0;
+		at = (uint32_t)(test_random(&state) % RACE_BYTES);
+		len = MIN(len, RACE_BYTES - at);
+		r->right &= disk_read(r->o->disk, got, len, base + at, NULL, NULL) == (ssize_t)len &&
+			    memcmp(got, r->bytes + at, len) == 0;
+	}
+	return NULL;
+}
+
+static void test_race(void)
+{
+	static struct race races[RACERS];
+	pthread_t threads[RACERS];
+	_Atomic bool end = false;
+	struct owner o;
+	struct error err;
+	int folds = 0, r = 0;
+	bool right = true;
+	new_owner(&o, 50);
+	must(disk_truncate(o.disk, RACERS * RACE_BYTES, &err), &err);
+	for (unsigned i = 0; i < RACERS; i++) {
+		races[i] = (struct race){ .o = &o, .end = &end, .me = i, .right = true };
+		pthread_create(&threads[i], NULL, racer, &races[i]);
+	}
+	for (int64_t stop = clock_mono() + 1000000000; r == 0 && clock_mono() < stop; folds++)
+		r = disk_fold(o.disk, NULL, &err);
+	atomic_store(&end, true);
+	for (unsigned i = 0; i < RACERS; i++) {
+		pthread_join(threads[i], NULL);
+		right &= races[i].right;
+	}
+	is_int(r, 0, "%d folds during writes and reads", folds);
+	ok(right, "every reader saw what it had written");
+	is_int(o.finals, folds, "each fold ended with one final commit");
+	fold(&o);
+	for (unsigned i = 0; i < RACERS; i++)
+		ok(reads(&o, races[i].bytes, RACE_BYTES, (uint64_t)i * RACE_BYTES), "and it is all there at the end");
+	ok(!disk_dirty(o.disk), "folded");
+	end_owner(&o);
+}
+
+/* Parts of the same blocks, by several threads, never overlapping. */
+static void *sliver(void *arg)
+{
+	struct race *r = arg;
+	uint8_t byte = (uint8_t)(r->me + 1);
+	for (uint64_t at = r->me; at < 4096 * 64 && r->right; at += 1000)
+		r->right &= disk_write(r->o->disk, &byte, 1, at, NULL) == 0;
+	return NULL;
+}
+
+static void test_slivers(void)
+{
+	static struct race races[RACERS];
+	static uint8_t buf[4096 * 64];
+	pthread_t threads[RACERS];
+	struct owner o;
+	bool right = true;
+	new_owner(&o, 51);
+	memset(buf, 99, sizeof buf);
+	put(&o, buf, sizeof buf, 0);
+	fold(&o);
+	for (unsigned i = 0; i < RACERS; i++) {
+		races[i] = (struct race){ .o = &o, .me = i, .right = true };
+		pthread_create(&threads[i], NULL, sliver, &races[i]);
+		for (uint64_t at = i; at < sizeof buf; at += 1000)
+			buf[at] = (uint8_t)(i + 1);
+	}
+	for (unsigned i = 0; i < RACERS; i++) {
+		pthread_join(threads[i], NULL);
+		right &= races[i].right;
+	}
+	ok(right && reads(&o, buf, sizeof buf, 0), "parts of one block by several threads are all there");
+	end_owner(&o);
+}
+
+static void test_sequential(void)
+{
+	const size_t len = 16u << 20;
+	AUTO_FREE uint8_t *buf = malloc(len), *got = malloc(len);
+	struct disk_ahead ahead = { 0 };
+	struct owner o;
+	bool right = true;
+	new_owner(&o, 60);
+	fill(buf, len);
+	put(&o, buf, len, 0);
+	fold(&o);
+	for (size_t at = 0; at < len; at += 131072)
+		right &= disk_read(o.disk, got + at, 131072, at, &ahead, NULL) == 131072;
+	ok(right && memcmp(buf, got, len) == 0, "a sequential reader gets what is there");
+	ok(atomic_load(&ahead.next) == len && atomic_load(&ahead.upto) == len, "and was read ahead for, to the end");
+	end_owner(&o);
+}
+
+int main(void)
+{
+	struct backend *backend;
+	char path[4200];
+	seed = test_seed();
+	snprintf(path, sizeof path, "%s/pool", test_folder());
+	mem = index_mem_new();
+	if (backend_open_dir(&backend, path, 16, NULL) ||
+	    store_open(&store, backend, index_mem_index(mem), &(struct store_options){ 0 }, NULL))
+		bail("cannot open a store");
+	test_basics();
+	test_cut_survives();
+	test_copy();
+	test_model();
+	test_stale();
+	test_background();
+	test_race();
+	test_slivers();
+	test_sequential();
+	store_close(store);
+	index_mem_free(mem);
+	return done_testing();
+}
