@@ -30,7 +30,8 @@ enum {
 };
 
 /* `dir` holds the LMDB files. ERR_NEWER if a newer version wrote it. The map is as large as the address
- * space allows (1 TiB, less under sanitizers), so that it never has to be grown. Clears readers of dead processes. */
+ * space allows (1 TiB, less under sanitizers), so that it never has to be grown. Clears readers of dead processes.
+ * -EBUSY while it is open, here or elsewhere. */
 int catalog_open(struct catalog **ret, const char *dir, int flags, struct error *err) MUST_USE;
 void catalog_close(struct catalog *);
 
@@ -39,7 +40,8 @@ void cat_end(struct cat_txn **);                                                
 
 /* fn returns 0 to have its changes kept; anything else undoes them and is returned by cat_write. fn may be run twice
  * (after a failure of somebody it shared a commit with), so it must not change anything outside of the transaction that it
- * cannot set again. It must not call cat_begin or cat_write. err is filled by fn or by the commit. */
+ * cannot set again. It must not call cat_begin or cat_write (-EDEADLK).
+ * It may run in the thread of another writer, while its own waits in cat_write. err is filled by fn or by the commit. */
 typedef int (*cat_fn)(struct cat_txn *, void *arg, struct error *err);
 int cat_write(struct catalog *, cat_fn fn, void *arg, struct error *err) MUST_USE;
 

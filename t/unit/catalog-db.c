@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -217,6 +219,28 @@ static void test_open(void)
 	refuses(dir, 0, ERR_DAMAGED, "damage is told");
 }
 
+/* A map as large as there is address space for; sanitizers have used it up already, then there is nothing to try. */
+static void test_little_address_space(void)
+{
+	char dir[300];
+	struct rlimit limit, low;
+	struct cat_stat stat;
+	if (getrlimit(RLIMIT_AS, &limit))
+		bail("getrlimit");
+	low = limit;
+	low.rlim_cur = 30ull << 30;
+	setrlimit(RLIMIT_AS, &low);
+	void *trial = mmap(NULL, 20ull << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (trial != MAP_FAILED) {
+		munmap(trial, 20ull << 30);
+		struct catalog *cat = open_or_bail(folder("little", dir), CAT_CREATE);
+		cat_stat(cat, &stat);
+		is_int(stat.map_size, 16ll << 30, "with little address space the map is smaller");
+		catalog_close(cat);
+	}
+	setrlimit(RLIMIT_AS, &limit);
+}
+
 static int set_property(struct cat_txn *txn, void *arg, struct error *err)
 {
 	(void)err;
@@ -406,6 +430,7 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	test_kill(); /* first: it forks, and there must be no other threads */
 	test_open();
+	test_little_address_space();
 	test_readonly();
 	test_counters();
 	test_readers();
