@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* file: open files, by (connection, handle). A handle is the number of the request that opened it; the hold remembers it, so a
+ * daemon that takes over finds every file that its predecessor had open and makes it again when it is first used. */
+#ifndef IMAGEFS_FRONT_FILE_H
+#define IMAGEFS_FRONT_FILE_H
+
+#include "base/buf.h"
+#include "domain/disks.h"
+#include "domain/who.h"
+#include "keeper/hold.h"
+
+enum file_kind {
+	FILE_IS_DISK,
+	FILE_IS_SETTING, /* text that is written back */
+	FILE_IS_CONFIG,  /* .policy, .region, .account: lines are carried out */
+	FILE_IS_TEXT,    /* made when it was opened */
+	FILE_IS_IGNORED, /* what is written to it is forgotten */
+};
+
+/* marks of a handle in the hold */
+enum {
+	MARK_WROTE = 1,   /* written to since its last FLUSH */
+	MARK_BROKEN = 2,  /* a write failed */
+	MARK_LINEAGE = 4, /* it is known where its bytes are copied from */
+	MARK_PARTIAL = 8, /* a setting's text that is no value yet is only in the daemon's memory */
+};
+
+struct file {
+	uint32_t conn;
+	uint64_t fh, node;
+	enum file_kind kind;
+	struct who who;       /* its opener */
+	bool writable;
+	struct disk *disk;    /* FILE_IS_DISK */
+	struct disk_ahead ahead;
+	_Atomic uint64_t may_write_at; /* front.settled when it was last known that writing is allowed, plus 1 */
+	_Atomic bool marked_wrote, read_noted;
+	pthread_mutex_t lock; /* guards text */
+	struct buf text;
+	bool unsaved;         /* text (config: its end) is not taken yet */
+	unsigned refs;        /* guarded by the table */
+	struct file *next;
+};
+
+struct front;
+struct files;
+struct files *files_new(void);
+void files_free(struct front *); /* front.files, with everything that is still open */
+
+/* Open: makes the file and notes it in the hold. The result is referenced. */
+int file_open(struct front *, const struct who *, uint64_t fh, uint64_t node, int flags, struct file **ret, struct error *err) MUST_USE;
+/* By handle; from the hold when it was opened in another daemon's life. -EBADF. */
+int file_get(struct front *, uint32_t conn, uint64_t fh, uint64_t node, struct file **ret, struct error *err) MUST_USE;
+void file_put(struct front *, struct file **);
+void file_close(struct front *, uint32_t conn, uint64_t fh); /* RELEASE */
+void files_close_conn(struct front *, uint32_t conn);
+
+uint32_t file_marks(struct front *, const struct file *);
+void file_mark(struct front *, struct file *, uint32_t set, uint32_t clear);
+
+/* Has this process got the disk open on this connection? */
+bool file_is_open_by(struct front *, uint32_t conn, uint64_t node, uint32_t pid);
+
+#endif

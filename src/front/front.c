@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "front/front.h"
+
+#include <stdlib.h>
+
+#include "front/front_int.h"
+
+const struct fuse_lowlevel_ops front_ops = {
+	.lookup = op_lookup, .forget = op_forget, .forget_multi = op_forget_multi, .getattr = op_getattr, .setattr = op_setattr,
+	.readlink = op_readlink, .mkdir = op_mkdir, .unlink = op_unlink, .rmdir = op_rmdir, .symlink = op_symlink,
+	.rename = op_rename, .link = op_link, .mknod = op_mknod, .statfs = op_statfs, .getxattr = op_getxattr,
+	.setxattr = op_setxattr, .removexattr = op_removexattr, .listxattr = op_listxattr, .opendir = op_opendir,
+	.readdir = op_readdir, .readdirplus = op_readdirplus, .releasedir = op_releasedir, .fsyncdir = op_fsyncdir,
+	.open = op_open, .create = op_create, .flush = op_flush, .release = op_release, .fsync = op_fsync, .read = op_read,
+	.write = op_write, .fallocate = op_fallocate, .lseek = op_lseek, .copy_file_range = op_copy_file_range,
+};
+
+static int on_opened(void *ctx, struct conn *c)
+{
+	struct view *v = calloc(1, sizeof *v);
+	if (!v)
+		return -ENOMEM;
+	pthread_mutex_init(&v->lock, NULL);
+	v->front = ctx;
+	v->conn = c;
+	c->owner = v;
+	return 0;
+}
+
+static void on_closed(void *ctx, struct conn *c)
+{
+	struct front *f = ctx;
+	struct view *v = c->owner;
+	files_close_conn(f, c->no);
+	f->hooks.gone(f->hooks.ctx, c);
+	pthread_mutex_destroy(&v->lock);
+	free(v);
+	c->owner = NULL;
+}
+
+static void on_inited(void *ctx, struct conn *c, const void *init, unsigned len)
+{
+	struct front *f = ctx;
+	f->hooks.inited(f->hooks.ctx, c, init, len);
+}
+
+/* Whoever made the change knows it already: only the names of other mounts are forgotten. (A name that is forgotten under a
+ * process takes away the directory it works in.) */
+static void on_entry(void *ctx, uint64_t parent, const char *name)
+{
+	struct front *f = ctx;
+	const struct request *r = session_request();
+	notify_entry(f->sessions, r ? r->conn : NULL, parent, name);
+}
+
+static void on_inode(void *ctx, uint64_t node, bool content)
+{
+	struct front *f = ctx;
+	notify_inode(f->sessions, NULL, node, content ? 0 : -1, 0);
+}
+
+/* Every file that was open is opened again before anything is collected: what they read must stay. */
+static int take_up(void *ctx, const struct hold_handle *h)
+{
+	struct front *f = ctx;
+	struct disk *disk;
+	if (node_kind(h->node) == NODE_DISK && disks_get(f->service->disks, node_number(h->node), &disk, NULL) == 0)
+		disks_put(f->service->disks, &disk); /* idle disks stay open, and pinned, for a while */
+	return 0;
+}
+
+int front_new(struct front **ret, struct service *s, struct hold *hold, const struct front_hooks *hooks, struct error *err)
+{
+	struct front *f = calloc(1, sizeof *f);
+	if (!f)
+		abort();
+	f->service = s;
+	f->hold = hold;
+	f->hooks = *hooks;
+	f->files = files_new();
+	struct sessions_conf conf = { .ops = &front_ops, .hold = hold, .ctx = f, .opened = on_opened, .closed = on_closed,
+				      .inited = on_inited };
+	int r = sessions_new(&f->sessions, &conf, err);
+	if (r) {
+		front_free(f);
+		return r;
+	}
+	s->events = (struct service_events){ on_entry, on_inode, f };
+	(void)hold_handle_each(hold, take_up, f); /* a disk that is gone is found out when it is read */
+	*ret = f;
+	return 0;
+}
+
+struct sessions *front_sessions(struct front *f) { return f->sessions; }
+
+void front_free(struct front *f)
+{
+	if (!f)
+		return;
+	f->service->events = (struct service_events){ NULL, NULL, NULL };
+	if (f->sessions)
+		sessions_free(f->sessions);
+	files_free(f);
+	free(f);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* front_int: what the front's files share. */
+#ifndef IMAGEFS_FRONT_FRONT_INT_H
+#define IMAGEFS_FRONT_FRONT_INT_H
+
+#ifndef FUSE_USE_VERSION
+#define FUSE_USE_VERSION 314
+#endif
+#include <fuse_lowlevel.h>
+
+#include "base/buf.h"
+#include "domain/tree.h"
+#include "front/file.h"
+#include "front/front.h"
+
+struct front {
+	struct service *service;
+	struct hold *hold;
+	struct sessions *sessions;
+	struct files *files;
+	struct front_hooks hooks;
+	_Atomic uint64_t settled; /* rises whenever an upload was settled: see file_may_write() */
+};
+
+/* A connection's account, as of a moment ago (conn.owner). */
+#define TRACES 32
+struct view {
+	struct front *front;
+	struct conn *conn;
+	pthread_mutex_t lock; /* guards what follows */
+	int64_t read_at;      /* when the account's rights were read (monotonic) */
+	bool is_operator, is_vendor, exists;
+	struct trace {        /* who has just looked into which image: see attr_stored() */
+		uint32_t pid;
+		uint64_t image;
+		int64_t at;
+	} traces[TRACES];
+	unsigned next_trace;
+};
+
+/* The request being carried out: everything a handler needs. Refuses (and has replied) when it answers false. */
+struct ask {
+	fuse_req_t req;
+	struct front *front;
+	struct view *view;
+	struct who who;
+	const char *operation;
+	uint64_t node;     /* for the path in .why */
+	const char *name;  /* … and the name in it; NULL */
+	struct error err;
+};
+bool ask_begin(struct ask *, fuse_req_t req, const char *operation, uint64_t node, const char *name);
+/* The same for requests that are judged by an open file's owner, whoever sends them. */
+void ask_begin_file(struct ask *, fuse_req_t req, const char *operation, uint64_t node);
+
+/* Answer with an error (code < 0); what is a refusal leaves a sentence in .why. */
+void reply_error(struct ask *, int code);
+void reply_done(struct ask *, int code); /* 0: success without anything */
+void reply_entry(struct ask *, int code, const struct entry *);
+void fill_entry(struct ask *, const struct entry *, struct fuse_entry_param *ret);
+void fill_stat(struct ask *, const struct entry *, struct stat *ret);
+double entry_timeout(const struct entry *);
+
+void trace_note(struct view *, uint32_t pid, uint64_t image);
+bool trace_elsewhere(struct view *, uint32_t pid, uint64_t image); /* has just looked into another image than this */
+
+/* .why of the reader's uid */
+void why_text(struct front *, uint32_t uid, struct buf *ret);
+
+/* How a process that closes a file is doing: see killed.c. */
+bool process_was_killed(uint32_t pid);
+
+/* Handlers, by file: ops_name.c, ops_dir.c, ops_file.c, ops_data.c */
+void op_lookup(fuse_req_t, fuse_ino_t, const char *);
+void op_forget(fuse_req_t, fuse_ino_t, uint64_t);
+void op_forget_multi(fuse_req_t, size_t, struct fuse_forget_data *);
+void op_getattr(fuse_req_t, fuse_ino_t, struct fuse_file_info *);
+void op_setattr(fuse_req_t, fuse_ino_t, struct stat *, int, struct fuse_file_info *);
+void op_readlink(fuse_req_t, fuse_ino_t);
+void op_mkdir(fuse_req_t, fuse_ino_t, const char *, mode_t);
+void op_unlink(fuse_req_t, fuse_ino_t, const char *);
+void op_rmdir(fuse_req_t, fuse_ino_t, const char *);
+void op_symlink(fuse_req_t, const char *, fuse_ino_t, const char *);
+void op_rename(fuse_req_t, fuse_ino_t, const char *, fuse_ino_t, const char *, unsigned);
+void op_statfs(fuse_req_t, fuse_ino_t);
+void op_getxattr(fuse_req_t, fuse_ino_t, const char *, size_t);
+void op_setxattr(fuse_req_t, fuse_ino_t, const char *, const char *, size_t, int);
+void op_removexattr(fuse_req_t, fuse_ino_t, const char *);
+void op_listxattr(fuse_req_t, fuse_ino_t, size_t);
+void op_link(fuse_req_t, fuse_ino_t, fuse_ino_t, const char *);
+void op_mknod(fuse_req_t, fuse_ino_t, const char *, mode_t, dev_t);
+void op_opendir(fuse_req_t, fuse_ino_t, struct fuse_file_info *);
+void op_readdir(fuse_req_t, fuse_ino_t, size_t, off_t, struct fuse_file_info *);
+void op_readdirplus(fuse_req_t, fuse_ino_t, size_t, off_t, struct fuse_file_info *);
+void op_releasedir(fuse_req_t, fuse_ino_t, struct fuse_file_info *);
+void op_fsyncdir(fuse_req_t, fuse_ino_t, int, struct fuse_file_info *);
+void op_open(fuse_req_t, fuse_ino_t, struct fuse_file_info *);
+void op_create(fuse_req_t, fuse_ino_t, const char *, mode_t, struct fuse_file_info *);
+void op_flush(fuse_req_t, fuse_ino_t, struct fuse_file_info *);
+void op_release(fuse_req_t, fuse_ino_t, struct fuse_file_info *);
+void op_fsync(fuse_req_t, fuse_ino_t, int, struct fuse_file_info *);
+void op_read(fuse_req_t, fuse_ino_t, size_t, off_t, struct fuse_file_info *);
+void op_write(fuse_req_t, fuse_ino_t, const char *, size_t, off_t, struct fuse_file_info *);
+void op_fallocate(fuse_req_t, fuse_ino_t, int, off_t, off_t, struct fuse_file_info *);
+void op_lseek(fuse_req_t, fuse_ino_t, off_t, int, struct fuse_file_info *);
+void op_copy_file_range(fuse_req_t, fuse_ino_t, off_t, struct fuse_file_info *, fuse_ino_t, off_t, struct fuse_file_info *,
+			size_t, int);
+extern const struct fuse_lowlevel_ops front_ops;
+
+#endif

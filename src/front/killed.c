@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* killed: did the process that closes a file do so, or did it die?
+ *
+ * When a process is killed the kernel closes its files like any other close. While it exits its memory is gone already, so
+ * /proc/PID/statm is all zero: only then may /proc/PID/stat be read. (In the FLUSH of a close-on-exec, reading `stat` would wait for that
+ * very FLUSH to be answered.) Its last field is the exit code, its ninth the flags, where 0x400 says "by a signal"; but an _exit()
+ * of a process with threads sets that flag too, so the code has to agree. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "front/front_int.h"
+
+#define PF_SIGNALED 0x400u
+
+static bool read_proc(uint32_t pid, const char *file, char *ret, size_t room)
+{
+	char path[48];
+	snprintf(path, sizeof path, "/proc/%u/%s", pid, file);
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, ret, room - 1);
+	if (n <= 0)
+		return false;
+	ret[n] = 0;
+	return true;
+}
+
+static bool is_exiting(uint32_t pid)
+{
+	char text[128];
+	return read_proc(pid, "statm", text, sizeof text) && strspn(text, "0 \n") == strlen(text);
+}
+
+bool process_was_killed(uint32_t pid)
+{
+	char text[1024];
+	if (!pid || !is_exiting(pid) || !read_proc(pid, "stat", text, sizeof text))
+		return false;
+	char *p = strrchr(text, ')'); /* the name before it may hold anything */
+	char *last = strrchr(text, ' ');
+	unsigned flags;
+	if (!p || !last || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) != 1)
+		return false;
+	unsigned code = (unsigned)strtoul(last + 1, NULL, 10);
+	/* Low bits: the signal. A shell's "exit 1" without close is 256 and no kill; but whoever exits with an error in the middle
+	 * of a copy has not finished it either. */
+	return code != 0 && ((flags & PF_SIGNALED) || (code & 0x7f) || code >> 8);
+}

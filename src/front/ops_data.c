@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ops_data: bytes. Judged by the file's opener: the uid of a write-back is nobody's. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/cleanup.h"
+#include "base/num.h"
+#include "domain/acts.h"
+#include "domain/decide.h"
+#include "domain/upload.h"
+#include "front/front_int.h"
+
+#define READ_MAX (1u << 20)
+#define COPY_MAX (((uint64_t)4 << 30) - CHUNK_SIZE) /* the answer has 32 bits; the rest is asked for again */
+
+/* ---- read ------------------------------------------------------------------------------------------------- */
+
+/* Answers leave from memory that is there: a reply out of a page that must be faulted in is lost when the daemon is killed meanwhile. */
+static char *reply_buffer(void)
+{
+	static __thread char *buffer;
+	if (!buffer) {
+		void *p = mmap(NULL, READ_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		buffer = p == MAP_FAILED ? NULL : p;
+	}
+	return buffer;
+}
+
+/* The first read of an available disk seals it. Of one that is still being written its owner may read what is there. */
+static int note_read(struct ask *a, struct file *f)
+{
+	struct tree_disk d;
+	if (f->read_noted)
+		return 0;
+	int r = tree_disk(a->front->service, &f->who, f->node, &d, &a->err);
+	if (!r)
+		r = decide(&f->who, MAY_READ, NULL, &d.image, &a->err);
+	if (r || !d.is_main || d.image.state == STATE_PENDING || d.image.state == STATE_FAILED)
+		return r;
+	r = upload_use(a->front->service, &f->who, &d.image, &a->err);
+	if (!r)
+		f->read_noted = true;
+	return r;
+}
+
+static void read_disk(struct ask *a, struct file *f, size_t size, off_t offset)
+{
+	char *buf = reply_buffer();
+	int r = buf ? note_read(a, f) : -ENOMEM;
+	ssize_t n = r ? r : disk_read(f->disk, buf, MIN(size, (size_t)READ_MAX), (uint64_t)offset, &f->ahead, &a->err);
+	if (n < 0)
+		reply_error(a, (int)n);
+	else
+		fuse_reply_buf(a->req, buf, (size_t)n);
+}
+
+static void read_text(struct ask *a, struct file *f, size_t size, off_t offset)
+{
+	WITH_LOCK(&f->lock);
+	size_t at = MIN((size_t)offset, f->text.len);
+	fuse_reply_buf(a->req, f->text.data ? f->text.data + at : NULL, MIN(size, f->text.len - at));
+}
+
+void op_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	struct ask a;
+	struct file *f = NULL;
+	ask_begin_file(&a, req, "read", node);
+	int r = file_get(a.front, a.who.conn, fi->fh, node, &f, &a.err);
+	if (r)
+		reply_error(&a, r);
+	else if (f->kind == FILE_IS_DISK)
+		read_disk(&a, f, size, offset);
+	else
+		read_text(&a, f, size, offset);
+	file_put(a.front, &f);
+}
+
+/* ---- write ------------------------------------------------------------------------------------------------ */
+
+/* Has the image to be made pending first? Asked again after every upload that was settled anywhere, which is seldom. */
+static int may_write(struct ask *a, struct file *f, uint64_t end)
+{
+	uint64_t settled = a->front->settled + 1;
+	if (f->may_write_at != settled) {
+		int r = upload_reopen(a->front->service, &f->who, f->node, &a->err);
+		if (r)
+			return r;
+		f->may_write_at = settled;
+	}
+	return end > disk_size(f->disk) ? upload_size_allowed(a->front->service, &f->who, f->node, end, &a->err) : 0;
+}
+
+static int disk_may_change(struct ask *a, struct file *f, uint64_t end)
+{
+	if (!f->writable)
+		return fail(&a->err, -EBADF, "this file is not open for writing");
+	int r = may_write(a, f, end);
+	if (!r && !f->marked_wrote) {
+		file_mark(a->front, f, MARK_WROTE, 0);
+		f->marked_wrote = true;
+	}
+	return r;
+}
+
+/* After a write that failed the image must not become available: the tool may not notice, or not care. */
+static int note_failure(struct ask *a, struct file *f, int r)
+{
+	if (r && r != -EBADF && r != -EPERM && r != -EINVAL)
+		file_mark(a->front, f, MARK_BROKEN, 0);
+	return r;
+}
+
+static int write_disk(struct ask *a, struct file *f, const char *buf, size_t size, uint64_t offset)
+{
+	int r = disk_may_change(a, f, offset + size);
+	if (!r)
+		r = disk_write(f->disk, buf, size, offset, &a->err);
+	return note_failure(a, f, r);
+}
+
+static void put_text(struct buf *text, const char *data, size_t size, size_t offset)
+{
+	size_t len = MAX(text->len, offset + size);
+	while (text->len < len)
+		buf_add(text, "", 1);
+	memcpy(text->data + offset, data, size);
+}
+
+/* A shell does not see an error of close(), so a value is refused by the write that makes it, when it can be told that this is the whole of
+ * it: it ends with a newline. A value that is good is taken at once. */
+static int write_setting(struct ask *a, struct file *f, const char *data, size_t size, size_t offset)
+{
+	WITH_LOCK(&f->lock);
+	if (offset > f->text.len || offset + size > SETTING_MAX)
+		return fail(&a->err, -EFBIG, "a setting can have at most %d bytes", SETTING_MAX - 1);
+	AUTO_BUF struct buf old = BUF_INIT;
+	buf_add(&old, f->text.data, f->text.len);
+	put_text(&f->text, data, size, offset);
+	int r = act_set(a->front->service, &f->who, f->node, f->text.data, (unsigned)f->text.len, &a->err);
+	f->unsaved = r == -EINVAL && f->text.data[f->text.len - 1] != '\n';
+	if (f->unsaved) {
+		file_mark(a->front, f, MARK_PARTIAL, 0);
+		return 0;
+	}
+	if (r) {
+		buf_clear(&f->text);
+		buf_add(&f->text, old.data, old.len);
+	}
+	return r;
+}
+
+static int write_config(struct ask *a, struct file *f, const char *data, size_t size)
+{
+	WITH_LOCK(&f->lock);
+	if (f->text.len + size > 65536)
+		return fail(&a->err, -EFBIG, "too long");
+	buf_add(&f->text, data, size);
+	f->unsaved = f->text.data[f->text.len - 1] != '\n';
+	if (f->unsaved)
+		return 0;
+	int r = strlen(f->text.data) == f->text.len ? act_configure(a->front->service, &f->who, f->node, f->text.data, &a->err)
+						    : fail(&a->err, -EINVAL, "that is no text");
+	buf_clear(&f->text);
+	return r;
+}
+
+static int write_file(struct ask *a, struct file *f, const char *buf, size_t size, off_t offset)
+{
+	switch (f->kind) {
+	case FILE_IS_DISK: return write_disk(a, f, buf, size, (uint64_t)offset);
+	case FILE_IS_SETTING: return size ? write_setting(a, f, buf, size, (size_t)offset) : 0;
+	case FILE_IS_CONFIG: return size ? write_config(a, f, buf, size) : 0;
+	case FILE_IS_IGNORED: return 0;
+	default: return fail(&a->err, -EPERM, "this file is made when it is read");
+	}
+}
+
+void op_write(fuse_req_t req, fuse_ino_t node, const char *buf, size_t size, off_t offset, struct fuse_file_info *fi)
+{
+	struct ask a;
+	struct file *f = NULL;
+	ask_begin_file(&a, req, "write", node);
+	int r = file_get(a.front, a.who.conn, fi->fh, node, &f, &a.err);
+	if (!r)
+		r = write_file(&a, f, buf, size, offset);
+	file_put(a.front, &f);
+	if (r)
+		reply_error(&a, r);
+	else
+		fuse_reply_write(req, size);
+}
+
+/* ---- holes ------------------------------------------------------------------------------------------------- */
+
+static int allocate(struct ask *a, struct file *f, int mode, uint64_t offset, uint64_t len)
+{
+	uint64_t end = offset + len;
+	bool keep = mode & FALLOC_FL_KEEP_SIZE, zero = mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE);
+	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
+		return -EOPNOTSUPP;
+	int r = disk_may_change(a, f, keep ? 0 : end);
+	if (!r && !keep && end > disk_size(f->disk))
+		r = disk_truncate(f->disk, end, &a->err);
+	uint64_t size = disk_size(f->disk);
+	if (!r && zero && offset < size)
+		r = disk_zero(f->disk, offset, MIN(len, size - offset), &a->err);
+	return note_failure(a, f, r);
+}
+
+void op_fallocate(fuse_req_t req, fuse_ino_t node, int mode, off_t offset, off_t len, struct fuse_file_info *fi)
+{
+	struct ask a;
+	struct file *f = NULL;
+	ask_begin_file(&a, req, "fallocate", node);
+	int r = file_get(a.front, a.who.conn, fi->fh, node, &f, &a.err);
+	if (!r)
+		r = f->kind == FILE_IS_DISK ? allocate(&a, f, mode, (uint64_t)offset, (uint64_t)len) : -EOPNOTSUPP;
+	file_put(a.front, &f);
+	reply_done(&a, r);
+}
+
+void op_lseek(fuse_req_t req, fuse_ino_t node, off_t offset, int whence, struct fuse_file_info *fi)
+{
+	struct ask a;
+	struct file *f = NULL;
+	uint64_t at = 0;
+	ask_begin_file(&a, req, "lseek", node);
+	int r = file_get(a.front, a.who.conn, fi->fh, node, &f, &a.err);
+	if (!r)
+		r = f->kind == FILE_IS_DISK ? disk_seek(f->disk, (uint64_t)offset, whence == SEEK_DATA, &at, &a.err) : -EINVAL;
+	file_put(a.front, &f);
+	if (r)
+		reply_error(&a, r);
+	else
+		fuse_reply_lseek(req, (off_t)at);
+}
+
+/* ---- copying without moving bytes ----------------------------------------------------------------------------- */
+
+static int may_copy(struct ask *a, struct file *from, struct file *to, uint64_t end, struct tree_disk *d)
+{
+	int r = tree_disk(a->front->service, &from->who, from->node, d, &a->err);
+	if (!r)
+		r = decide(&from->who, MAY_COPY, NULL, &d->image, &a->err);
+	if (r)
+		return r;
+	if (!d->is_main || d->image.state == STATE_PENDING || d->image.state == STATE_FAILED)
+		return fail(&a->err, -EBUSY, "%s is still being written: wait until it is available (imagefs status --wait)",
+			    d->image.name);
+	r = disk_may_change(a, to, end);
+	if (!r && !(file_marks(a->front, to) & MARK_LINEAGE)) {
+		r = upload_lineage(a->front->service, &to->who, to->node, &d->image, &a->err);
+		if (!r)
+			file_mark(a->front, to, MARK_LINEAGE, 0);
+	}
+	return r;
+}
+
+static int copy(struct ask *a, struct file *from, uint64_t from_off, struct file *to, uint64_t to_off, uint64_t len, uint64_t *ret)
+{
+	struct tree_disk d;
+	if (from->kind != FILE_IS_DISK || to->kind != FILE_IS_DISK || from->disk == to->disk)
+		return -EOPNOTSUPP;
+	uint64_t size = disk_size(from->disk);
+	len = MIN(len, COPY_MAX);
+	len = from_off < size ? MIN(len, size - from_off) : 0;
+	*ret = len;
+	if (len == 0)
+		return 0;
+	int r = may_copy(a, from, to, to_off + len, &d);
+	if (r)
+		return r;
+	struct map_root root = disk_root(from->disk);
+	r = disk_copy(to->disk, to_off, &root, size, from_off, len, &a->err);
+	return note_failure(a, to, r);
+}
+
+void op_copy_file_range(fuse_req_t req, fuse_ino_t node_in, off_t off_in, struct fuse_file_info *fi_in, fuse_ino_t node_out,
+			off_t off_out, struct fuse_file_info *fi_out, size_t len, int flags)
+{
+	struct ask a;
+	struct file *from = NULL, *to = NULL;
+	uint64_t done = 0;
+	(void)flags;
+	ask_begin_file(&a, req, "copy", node_out);
+	int r = file_get(a.front, a.who.conn, fi_in->fh, node_in, &from, &a.err);
+	if (!r)
+		r = file_get(a.front, a.who.conn, fi_out->fh, node_out, &to, &a.err);
+	session_blocking_begin();
+	if (!r)
+		r = copy(&a, from, (uint64_t)off_in, to, (uint64_t)off_out, len, &done);
+	session_blocking_end();
+	file_put(a.front, &from);
+	file_put(a.front, &to);
+	if (r)
+		reply_error(&a, r);
+	else
+		fuse_reply_write(req, (size_t)done);
+}

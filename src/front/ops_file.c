@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ops_file: opening and closing.
+ *
+ * FLUSH, not RELEASE, is where an upload is judged: only its answer reaches the program that closes. It comes once for every close of
+ * a copy of the descriptor, so it must be harmless when it comes too early (domain/upload.h). */
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "domain/acts.h"
+#include "domain/decide.h"
+#include "domain/upload.h"
+#include "front/front_int.h"
+
+/* ---- open ------------------------------------------------------------------------------------------------ */
+
+static int may_open_disk(struct ask *a, uint64_t node, int flags, bool *ret_fixed)
+{
+	struct tree_disk d;
+	bool writing = (flags & O_ACCMODE) != O_RDONLY;
+	int r = tree_disk(a->front->service, &a->who, node, &d, &a->err);
+	if (!r)
+		r = decide(&a->who, writing ? MAY_CHANGE : MAY_SEE, NULL, &d.image, &a->err);
+	if (r)
+		return r;
+	if (writing && d.is_main && d.image.used)
+		return fail(&a->err, -EPERM, "the disk of %s has been used (read, copied or started from) and never changes again; "
+			    "make another image", d.image.name);
+	*ret_fixed = d.is_main && d.image.state != STATE_PENDING && d.image.state != STATE_FAILED;
+	return 0;
+}
+
+static int truncate_opened(struct ask *a, uint64_t node, struct file *f)
+{
+	int r = upload_reopen(a->front->service, &a->who, node, &a->err);
+	if (!r)
+		r = disk_truncate(f->disk, 0, &a->err);
+	if (!r)
+		file_mark(a->front, f, MARK_WROTE, MARK_BROKEN);
+	return r;
+}
+
+static int open_node(struct ask *a, uint64_t node, struct fuse_file_info *fi)
+{
+	struct file *f = NULL;
+	bool fixed = false;
+	int r = node_kind(node) == NODE_DISK ? may_open_disk(a, node, fi->flags, &fixed) : 0;
+	if (!r)
+		r = file_open(a->front, &a->who, a->who.unique, node, fi->flags, &f, &a->err);
+	if (r)
+		return r;
+	fi->fh = a->who.unique;
+	fi->direct_io = f->kind != FILE_IS_DISK;
+	fi->keep_cache = fixed;
+	if (f->kind == FILE_IS_DISK && (fi->flags & O_TRUNC) && f->writable)
+		r = truncate_opened(a, node, f);
+	file_put(a->front, &f);
+	if (r)
+		file_close(a->front, a->who.conn, a->who.unique);
+	return r;
+}
+
+void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
+{
+	struct ask a;
+	if (!ask_begin(&a, req, "open", node, NULL))
+		return;
+	int r = open_node(&a, node, fi);
+	if (r)
+		reply_error(&a, r);
+	else if (fuse_reply_open(req, fi) == -ENOENT)
+		file_close(a.front, a.who.conn, fi->fh); /* interrupted: nobody will release it */
+}
+
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
+{
+	struct ask a;
+	struct entry e;
+	struct fuse_entry_param p;
+	(void)mode;
+	if (!ask_begin(&a, req, "create", parent, name))
+		return;
+	if (node_kind(parent) == NODE_IMAGE)
+		trace_note(a.view, a.who.pid, node_number(parent));
+	int r = act_create(a.front->service, &a.who, parent, name, &e, &a.err);
+	if (!r)
+		r = open_node(&a, e.node, fi);
+	if (r) {
+		reply_error(&a, r);
+		return;
+	}
+	fill_entry(&a, &e, &p);
+	if (fuse_reply_create(req, &p, fi) == -ENOENT)
+		file_close(a.front, a.who.conn, fi->fh);
+}
+
+/* ---- close ------------------------------------------------------------------------------------------------- */
+
+static int flush_setting(struct ask *a, struct file *f)
+{
+	int r = 0;
+	WITH_LOCK(&f->lock);
+	if (f->unsaved) {
+		f->unsaved = false;
+		file_mark(a->front, f, 0, MARK_PARTIAL);
+		r = f->kind == FILE_IS_CONFIG
+			    ? act_configure(a->front->service, &f->who, f->node, f->text.data, &a->err)
+			    : act_set(a->front->service, &f->who, f->node, f->text.data, (unsigned)f->text.len, &a->err);
+	} else if (file_marks(a->front, f) & MARK_PARTIAL) {
+		file_mark(a->front, f, 0, MARK_PARTIAL);
+		r = fail(&a->err, -EIO, "the daemon was restarted in the middle of this text: write it again");
+	}
+	return r;
+}
+
+static int flush_disk(struct ask *a, struct file *f)
+{
+	uint32_t marks = file_marks(a->front, f);
+	if (!(marks & (MARK_WROTE | MARK_BROKEN)))
+		return 0;
+	enum upload_end end = marks & MARK_BROKEN		 ? UPLOAD_BROKEN
+			      : process_was_killed(a->who.pid) ? UPLOAD_KILLED
+							       : UPLOAD_CLOSED;
+	f->marked_wrote = false;
+	file_mark(a->front, f, 0, MARK_WROTE);
+	session_blocking_begin();
+	int r = upload_settle(a->front->service, &f->who, f->node, end, &a->err);
+	session_blocking_end();
+	a->front->settled++;
+	/* Not folded: the next close tries again. */
+	if (r == -EIO || r == -ENOSPC || r == -EDQUOT)
+		file_mark(a->front, f, MARK_WROTE, 0);
+	return r;
+}
+
+void op_flush(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
+{
+	struct ask a;
+	struct file *f = NULL;
+	ask_begin_file(&a, req, "close", node);
+	int r = file_get(a.front, a.who.conn, fi->fh, node, &f, &a.err);
+	if (!r && f->writable)
+		r = f->kind == FILE_IS_DISK ? flush_disk(&a, f) : f->kind <= FILE_IS_CONFIG ? flush_setting(&a, f) : 0;
+	file_put(a.front, &f);
+	reply_done(&a, r);
+}
+
+/* Pages of a mapping may be written after the last FLUSH: what they changed is judged here, where no error reaches anybody but .status. */
+void op_release(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
+{
+	struct ask a;
+	struct file *f = NULL;
+	ask_begin_file(&a, req, "close", node);
+	if (file_get(a.front, a.who.conn, fi->fh, node, &f, NULL) == 0 && f->kind == FILE_IS_DISK && f->writable &&
+	    (file_marks(a.front, f) & MARK_WROTE) && flush_disk(&a, f))
+		a.err.text[0] = 0;
+	file_put(a.front, &f);
+	file_close(a.front, a.who.conn, fi->fh);
+	fuse_reply_err(req, 0);
+}
+
+void op_fsync(fuse_req_t req, fuse_ino_t node, int data, struct fuse_file_info *fi)
+{
+	struct ask a;
+	struct file *f = NULL;
+	(void)data;
+	ask_begin_file(&a, req, "fsync", node);
+	int r = file_get(a.front, a.who.conn, fi->fh, node, &f, &a.err);
+	if (!r && f->kind == FILE_IS_DISK) {
+		session_blocking_begin();
+		r = disk_sync(f->disk, &a.err);
+		session_blocking_end();
+	}
+	file_put(a.front, &f);
+	reply_done(&a, r);
+}

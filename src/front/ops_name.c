@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ops_name: requests about names and attributes. Decode, one call of the domain, one reply. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "base/num.h"
+#include "domain/acts.h"
+#include "domain/upload.h"
+#include "front/front_int.h"
+
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct ask a;
+	struct entry e;
+	if (!ask_begin(&a, req, "lookup", parent, name))
+		return;
+	if (node_kind(parent) == NODE_IMAGE)
+		trace_note(a.view, a.who.pid, node_number(parent));
+	reply_entry(&a, tree_lookup(a.front->service, &a.who, parent, name, &e, &a.err), &e);
+}
+
+/* Numbers that mean something need no counting. */
+void op_forget(fuse_req_t req, fuse_ino_t node, uint64_t count)
+{
+	(void)node, (void)count;
+	fuse_reply_none(req);
+}
+
+void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *all)
+{
+	(void)count, (void)all;
+	fuse_reply_none(req);
+}
+
+static void reply_attr(struct ask *a, int code, const struct entry *e)
+{
+	struct stat st;
+	if (code) {
+		reply_error(a, code);
+		return;
+	}
+	fill_stat(a, e, &st);
+	fuse_reply_attr(a->req, &st, entry_timeout(e));
+}
+
+void op_getattr(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
+{
+	struct ask a;
+	struct entry e;
+	(void)fi;
+	if (ask_begin(&a, req, "stat", node, NULL))
+		reply_attr(&a, tree_attr(a.front->service, &a.who, node, &e, &a.err), &e);
+}
+
+/* ---- setattr ---------------------------------------------------------------------------------------- */
+
+static int set_size(struct ask *a, uint64_t node, uint64_t size, struct fuse_file_info *fi)
+{
+	struct disk *disk;
+	struct file *f = NULL;
+	if (node_kind(node) != NODE_DISK) /* settings: truncation alone changes nothing */
+		return 0;
+	int r = upload_reopen(a->front->service, &a->who, node, &a->err);
+	if (!r)
+		r = upload_size_allowed(a->front->service, &a->who, node, size, &a->err);
+	if (!r)
+		r = disks_get(a->front->service->disks, node_number(node), &disk, &a->err);
+	if (r)
+		return r;
+	r = disk_truncate(disk, size, &a->err);
+	disks_put(a->front->service->disks, &disk);
+	if (r || !fi)
+		/* By name nobody closes it: it is looked at now. */
+		return r ? r : upload_settle(a->front->service, &a->who, node, UPLOAD_CLOSED, &a->err);
+	if (file_get(a->front, a->who.conn, fi->fh, node, &f, NULL) == 0)
+		file_mark(a->front, f, MARK_WROTE, 0);
+	file_put(a->front, &f);
+	return 0;
+}
+
+static int set_times(struct ask *a, uint64_t node, const struct stat *st, int what)
+{
+	struct timespec t;
+	if (node_kind(node) != NODE_DISK || !(what & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW)))
+		return 0;
+	if (what & FUSE_SET_ATTR_MTIME_NOW)
+		clock_gettime(CLOCK_REALTIME, &t);
+	else
+		t = st->st_mtim;
+	return act_set_mtime(a->front->service, &a->who, node, (int64_t)t.tv_sec * 1000000000 + t.tv_nsec, &a->err);
+}
+
+/* Only the directory of an image has a mode that means something. Owners, and modes of files, are set by tools that copy them along:
+ * that has to succeed. */
+static int set_mode(struct ask *a, uint64_t node, mode_t mode)
+{
+	struct image i;
+	if (node_kind(node) != NODE_IMAGE || node_slot(node) != SLOT_DIR)
+		return 0;
+	int r = tree_image(a->front->service, &a->who, node, &i, &a->err);
+	if (r || i.shelf.type == TYPE_INSTANCE || i.kind != KIND_IMAGE)
+		return r;
+	return act_protect(a->front->service, &a->who, node, !(mode & 0200), &a->err);
+}
+
+void op_setattr(fuse_req_t req, fuse_ino_t node, struct stat *st, int what, struct fuse_file_info *fi)
+{
+	struct ask a;
+	struct entry e;
+	int r = 0;
+	if (!ask_begin(&a, req, "setattr", node, NULL))
+		return;
+	if (what & FUSE_SET_ATTR_SIZE) {
+		session_blocking_begin();
+		r = set_size(&a, node, (uint64_t)st->st_size, fi);
+		session_blocking_end();
+	}
+	if (!r && (what & FUSE_SET_ATTR_MODE))
+		r = set_mode(&a, node, st->st_mode);
+	if (!r)
+		r = set_times(&a, node, st, what);
+	if (!r)
+		r = tree_attr(a.front->service, &a.who, node, &e, &a.err);
+	reply_attr(&a, r, &e);
+}
+
+/* ---- making and removing ------------------------------------------------------------------------------ */
+
+void op_readlink(fuse_req_t req, fuse_ino_t node)
+{
+	struct ask a;
+	char text[1024];
+	if (!ask_begin(&a, req, "readlink", node, NULL))
+		return;
+	int r = tree_readlink(a.front->service, &a.who, node, text, &a.err);
+	if (r)
+		reply_error(&a, r);
+	else
+		fuse_reply_readlink(req, text);
+}
+
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	struct ask a;
+	struct entry e;
+	(void)mode; /* what is copied from a protected image is not protected */
+	if (ask_begin(&a, req, "mkdir", parent, name))
+		reply_entry(&a, act_mkdir(a.front->service, &a.who, parent, name, &e, &a.err), &e);
+}
+
+void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct ask a;
+	if (ask_begin(&a, req, "unlink", parent, name))
+		reply_done(&a, act_unlink(a.front->service, &a.who, parent, name, &a.err));
+}
+
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct ask a;
+	if (ask_begin(&a, req, "rmdir", parent, name))
+		reply_done(&a, act_rmdir(a.front->service, &a.who, parent, name, &a.err));
+}
+
+void op_symlink(fuse_req_t req, const char *text, fuse_ino_t parent, const char *name)
+{
+	struct ask a;
+	struct entry e;
+	if (ask_begin(&a, req, "symlink", parent, name))
+		reply_entry(&a, act_symlink(a.front->service, &a.who, parent, name, text, &e, &a.err), &e);
+}
+
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to, const char *new_name, unsigned flags)
+{
+	struct ask a;
+	if (!ask_begin(&a, req, "rename", parent, name))
+		return;
+	if (flags & ~(unsigned)RENAME_NOREPLACE)
+		reply_error(&a, fail(&a.err, -EINVAL, "names are not exchanged"));
+	else
+		reply_done(&a, act_rename(a.front->service, &a.who, parent, name, to, new_name, !(flags & RENAME_NOREPLACE), &a.err));
+}
+
+void op_link(fuse_req_t req, fuse_ino_t node, fuse_ino_t parent, const char *name)
+{
+	struct ask a;
+	(void)node;
+	if (ask_begin(&a, req, "link", parent, name))
+		reply_error(&a, fail(&a.err, -EPERM, "there are no hard links here: cp copies an image at no cost"));
+}
+
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t dev)
+{
+	struct ask a;
+	struct entry e;
+	(void)dev;
+	if (!ask_begin(&a, req, "mknod", parent, name))
+		return;
+	if (!S_ISREG(mode))
+		reply_error(&a, fail(&a.err, -EPERM, "only ordinary files are made here"));
+	else
+		reply_entry(&a, act_create(a.front->service, &a.who, parent, name, &e, &a.err), &e);
+}
+
+/* ---- the file system itself ------------------------------------------------------------------------------ */
+
+void op_statfs(fuse_req_t req, fuse_ino_t node)
+{
+	struct ask a;
+	uint64_t total, space;
+	if (!ask_begin(&a, req, "statfs", node, NULL))
+		return;
+	int r = service_space(a.front->service, &total, &space, &a.err);
+	if (r) {
+		reply_error(&a, r);
+		return;
+	}
+	struct statvfs st = { .f_bsize = 4096, .f_frsize = 4096, .f_blocks = total / 4096, .f_bfree = space / 4096,
+			      .f_bavail = space / 4096, .f_namemax = 255 };
+	fuse_reply_statfs(req, &st);
+}
+
+/* ---- extended attributes: user.imagefs.KEY is a line of .status -------------------------------------------- */
+
+#define XATTR_PREFIX "user.imagefs."
+
+static void reply_xattr(struct ask *a, const struct buf *value, size_t room)
+{
+	if (room == 0)
+		fuse_reply_xattr(a->req, value->len);
+	else if (value->len > room)
+		reply_error(a, -ERANGE);
+	else
+		fuse_reply_buf(a->req, value->data, value->len);
+}
+
+void op_getxattr(fuse_req_t req, fuse_ino_t node, const char *name, size_t room)
+{
+	struct ask a;
+	struct image i;
+	AUTO_BUF struct buf value = BUF_INIT;
+	if (strncmp(name, XATTR_PREFIX, strlen(XATTR_PREFIX))) {
+		fuse_reply_err(req, EOPNOTSUPP);
+		return;
+	}
+	if (!ask_begin(&a, req, "getxattr", node, NULL))
+		return;
+	int r = tree_image(a.front->service, &a.who, node, &i, &a.err);
+	if (!r)
+		r = status_key(a.front->service, &a.who, &i, name + strlen(XATTR_PREFIX), &value, &a.err);
+	if (r)
+		reply_error(&a, r == -ENOENT ? -ENODATA : r);
+	else
+		reply_xattr(&a, &value, room);
+}
+
+void op_setxattr(fuse_req_t req, fuse_ino_t node, const char *name, const char *value, size_t len, int flags)
+{
+	struct ask a;
+	(void)value, (void)len, (void)flags;
+	if (strncmp(name, XATTR_PREFIX, strlen(XATTR_PREFIX)))
+		fuse_reply_err(req, EOPNOTSUPP);
+	else if (ask_begin(&a, req, "setxattr", node, NULL))
+		reply_error(&a, fail(&a.err, -EPERM, "%s is computed; settings are files in the image's directory", name));
+}
+
+void op_removexattr(fuse_req_t req, fuse_ino_t node, const char *name) { op_setxattr(req, node, name, NULL, 0, 0); }
+
+void op_listxattr(fuse_req_t req, fuse_ino_t node, size_t room)
+{
+	(void)node;
+	if (room == 0)
+		fuse_reply_xattr(req, 0);
+	else
+		fuse_reply_buf(req, NULL, 0);
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* reply: who asks, and how they are answered. The only place where a code becomes an errno. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "catalog/account.h"
+#include "front/front_int.h"
+
+/* Names and attributes of what lasts are cached this long; kernels are told when they change. */
+#define CACHE_SECONDS 3600.0
+#define RIGHTS_FOR ((int64_t)1000000000) /* an account's rights are read again after so many ns */
+#define TRACE_FOR ((int64_t)2000000000)
+
+/* ---- who asks ------------------------------------------------------------------------------------ */
+
+static void read_rights(struct view *v)
+{
+	struct cat_txn *txn;
+	struct account a;
+	if (cat_begin(v->front->service->catalog, &txn, NULL))
+		return;
+	v->exists = account_get(txn, v->conn->account, &a) == 0;
+	cat_end(&txn);
+	v->is_operator = v->exists && a.is_operator;
+	v->is_vendor = v->exists && a.is_vendor;
+	v->read_at = clock_mono();
+}
+
+static bool take_rights(struct view *v, struct who *ret)
+{
+	WITH_LOCK(&v->lock);
+	if (!v->read_at || clock_mono() - v->read_at > RIGHTS_FOR)
+		read_rights(v);
+	ret->is_operator = v->is_operator;
+	ret->is_vendor = v->is_vendor;
+	return v->exists;
+}
+
+/* May a process of this uid use this mount? The mount's rights are its account's; a uid can only narrow them. */
+static bool uid_belongs(struct view *v, uint32_t uid)
+{
+	struct cat_txn *txn;
+	struct account a;
+	if (uid == v->conn->peer_uid)
+		return true;
+	if (uid == 0 || cat_begin(v->front->service->catalog, &txn, NULL))
+		return false;
+	bool belongs = account_by_uid(txn, uid, &a) == 0 && a.no == v->conn->account;
+	cat_end(&txn);
+	return belongs;
+}
+
+static void begin(struct ask *a, fuse_req_t req, const char *operation, uint64_t node, const char *name)
+{
+	const struct request *r = session_request();
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
+	*a = (struct ask){ .req = req, .operation = operation, .node = node, .name = name };
+	a->view = r->conn->owner;
+	a->front = a->view->front;
+	a->who = (struct who){ .account = r->conn->account, .uid = ctx->uid, .pid = (uint32_t)ctx->pid, .conn = r->conn->no,
+			       .unique = r->unique, .resent = r->resent };
+}
+
+void ask_begin_file(struct ask *a, fuse_req_t req, const char *operation, uint64_t node)
+{
+	begin(a, req, operation, node, NULL);
+	(void)take_rights(a->view, &a->who); /* the file was opened with the rights of then */
+}
+
+bool ask_begin(struct ask *a, fuse_req_t req, const char *operation, uint64_t node, const char *name)
+{
+	begin(a, req, operation, node, name);
+	if (!take_rights(a->view, &a->who)) {
+		reply_error(a, fail(&a->err, -EACCES, "the account of this mount does not exist any more"));
+		return false;
+	}
+	if (!uid_belongs(a->view, a->who.uid)) {
+		reply_error(a, fail(&a->err, -EACCES, "uid %u does not belong to the account that this mount shows", a->who.uid));
+		return false;
+	}
+	return true;
+}
+
+/* ---- refusals -------------------------------------------------------------------------------------- */
+
+/* Tools look for things that are not there, and for attributes that nobody has, all the time. */
+static bool is_refusal(const struct ask *a, int code)
+{
+	if (code == -ENODATA || code == -EOPNOTSUPP || code == -ENXIO)
+		return false;
+	return code != -ENOENT || strcmp(a->operation, "lookup");
+}
+
+static void keep_why(struct ask *a, int code)
+{
+	AUTO_BUF struct buf path = BUF_INIT;
+	struct hold_why w = { .time = clock_real(), .uid = a->who.uid, .pid = a->who.pid, .code = code };
+	tree_path(a->front->service, a->node, &path);
+	if (a->name)
+		buf_addf(&path, "%s%s", path.len ? "/" : "", a->name);
+	size_t skip = path.len >= sizeof w.path ? path.len - sizeof w.path + 1 : 0;
+	snprintf(w.path, sizeof w.path, "%s", path.data ? path.data + skip : "");
+	snprintf(w.operation, sizeof w.operation, "%s", a->operation);
+	snprintf(w.text, sizeof w.text, "%s", a->err.text[0] ? a->err.text : strerror(err_to_errno(code)));
+	hold_why_add(a->front->hold, &w);
+	if (code == ERR_DAMAGED || code == -EIO)
+		log_error("%s %s: %s", w.operation, w.path, w.text);
+}
+
+void reply_error(struct ask *a, int code)
+{
+	if (is_refusal(a, code))
+		keep_why(a, code);
+	fuse_reply_err(a->req, err_to_errno(code));
+}
+
+void reply_done(struct ask *a, int code)
+{
+	if (code)
+		reply_error(a, code);
+	else
+		fuse_reply_err(a->req, 0);
+}
+
+static void add_why(void *ctx, const struct hold_why *w)
+{
+	char t[TIME_TEXT_SIZE];
+	buf_addf(ctx, "%s pid=%u %s %s %s: %s\n", time_text(w->time, t), w->pid, w->operation, w->path, err_name(w->code), w->text);
+}
+
+void why_text(struct front *f, uint32_t uid, struct buf *ret) { hold_why_each(f->hold, uid, add_why, ret); }
+
+/* ---- entries ---------------------------------------------------------------------------------------- */
+
+double entry_timeout(const struct entry *e) { return e->fleeting ? 0 : CACHE_SECONDS; }
+
+/* GNU cp 9.0 and 9.1 read a file whose blocks look fewer than its size, instead of asking for copy_file_range. To a process that has
+ * the disk open and has just looked into another image (which is what a copy does), it therefore looks full. Everybody else is told what it
+ * really takes. */
+static uint64_t attr_stored(struct ask *a, const struct entry *e)
+{
+	struct tree_disk d;
+	if (node_kind(e->node) != NODE_DISK || !a->who.pid || e->stored >= e->size ||
+	    !file_is_open_by(a->front, a->who.conn, e->node, a->who.pid) ||
+	    tree_disk(a->front->service, &a->who, e->node, &d, NULL) ||
+	    !trace_elsewhere(a->view, a->who.pid, d.image.node))
+		return e->stored;
+	return e->size;
+}
+
+static struct timespec to_time(int64_t ns)
+{
+	return (struct timespec){ .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
+}
+
+void fill_stat(struct ask *a, const struct entry *e, struct stat *ret)
+{
+	*ret = (struct stat){ .st_ino = e->node, .st_mode = e->mode, .st_size = (off_t)e->size, .st_blksize = 131072 };
+	ret->st_nlink = S_ISDIR(e->mode) ? 2 : 1;
+	ret->st_uid = a->view->conn->peer_uid;
+	ret->st_gid = a->view->conn->peer_uid == fuse_req_ctx(a->req)->uid ? fuse_req_ctx(a->req)->gid : a->view->conn->peer_uid;
+	ret->st_blocks = (blkcnt_t)((attr_stored(a, e) + 511) / 512);
+	if (S_ISREG(e->mode) && node_kind(e->node) != NODE_DISK)
+		ret->st_blocks = (blkcnt_t)((e->size + 511) / 512);
+	ret->st_mtim = to_time(e->mtime);
+	ret->st_ctim = to_time(e->ctime);
+	ret->st_atim = ret->st_mtim;
+}
+
+void fill_entry(struct ask *a, const struct entry *e, struct fuse_entry_param *ret)
+{
+	*ret = (struct fuse_entry_param){ .ino = e->node, .generation = 1 };
+	fill_stat(a, e, &ret->attr);
+	ret->attr_timeout = ret->entry_timeout = entry_timeout(e);
+}
+
+void reply_entry(struct ask *a, int code, const struct entry *e)
+{
+	struct fuse_entry_param p;
+	if (code) {
+		reply_error(a, code);
+		return;
+	}
+	fill_entry(a, e, &p);
+	fuse_reply_entry(a->req, &p);
+}
+
+/* ---- traces ------------------------------------------------------------------------------------------- */
+
+void trace_note(struct view *v, uint32_t pid, uint64_t image)
+{
+	if (!pid)
+		return;
+	WITH_LOCK(&v->lock);
+	int64_t now = clock_mono();
+	for (unsigned i = 0; i < TRACES; i++)
+		if (v->traces[i].pid == pid && v->traces[i].image == image) {
+			v->traces[i].at = now;
+			return;
+		}
+	v->traces[v->next_trace++ % TRACES] = (struct trace){ pid, image, now };
+}
+
+bool trace_elsewhere(struct view *v, uint32_t pid, uint64_t image)
+{
+	WITH_LOCK(&v->lock);
+	int64_t now = clock_mono();
+	for (unsigned i = 0; i < TRACES; i++)
+		if (v->traces[i].pid == pid && v->traces[i].image != image && now - v->traces[i].at < TRACE_FOR)
+			return true;
+	return false;
+}
