@@ -377,6 +377,13 @@ unsigned disks_open_count(struct disks *d)
 	return d->n_open;
 }
 
+bool disks_in_use(struct disks *d, uint64_t number)
+{
+	WITH_LOCK(&d->lock);
+	const struct open_disk *o = find(d, number);
+	return o && o->users > 0;
+}
+
 int disks_fold(struct disks *d, struct disk *disk, struct disks_final *final, struct error *err)
 {
 	(void)d;

@@ -17,6 +17,7 @@ void disks_put(struct disks *, struct disk **);
 /* It is gone from the catalog: closed when its last user is done, overlay files removed. */
 void disks_drop(struct disks *, uint64_t number);
 unsigned disks_open_count(struct disks *);
+bool disks_in_use(struct disks *, uint64_t number); /* does somebody have it from disks_get()? */
 
 /* What the final fold of a disk should change besides the map: carried through disk_fold()'s `caller` to the commit. Runs inside the transaction,
  * after the disk row was changed (*row is what will be written; may be changed further). */

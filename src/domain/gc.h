@@ -12,9 +12,11 @@
 
 struct gc;
 
-/* Begin with the thread not running (gc_start starts it); gc_stop waits for the step under way. */
+/* Begin with the thread not running (gc_start starts it); gc_stop waits for the step under way, for good: afterwards only pins and
+ * gc_wake() still work, so that the disks can be closed before gc_free(). */
 struct gc *gc_new(struct service *);
 void gc_start(struct gc *);
+void gc_stop(struct gc *);
 void gc_free(struct gc *);
 
 /* Roots that somebody reads: counted. Until unpinned, gc keeps them even when nothing in the catalog refers to them. */

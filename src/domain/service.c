@@ -254,9 +254,10 @@ void service_close(struct service *s)
 	if (!s)
 		return;
 	if (s->gc)
-		gc_free(s->gc);
+		gc_stop(s->gc);
 	if (s->disks)
 		disks_free(s->disks);
+	gc_free(s->gc);
 	if (s->store)
 		store_close(s->store);
 	if (s->catalog)

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gc_int: between the files of gc, and for check. Nobody else includes it. */
+#ifndef IMAGEFS_DOMAIN_GC_INT_H
+#define IMAGEFS_DOMAIN_GC_INT_H
+
+#include "domain/gc.h"
+
+/* One run, from its begin to its end. */
+struct gc_work {
+	struct gc *gc;
+	struct service *service;
+	struct gc_report *report;
+	void (*say)(void *ctx, const char *line); /* may be NULL */
+	void *ctx;
+};
+
+/* A step goes between these, so that it can be waited for. false: the gc is being stopped, don't step. */
+bool gc_step_begin(struct gc *);
+void gc_step_end(struct gc *);
+
+/* No step is under way and none begins from hold to release: what the catalog names stays where it is.
+ * For check; several may hold. NULL is allowed. */
+void gc_hold(struct gc *);
+void gc_release(struct gc *);
+
+bool gc_pinned(struct gc *, uint32_t domain, const struct hash *); /* by 16 bytes of the hash */
+
+/* Something is wrong with the thing of this number (of a pack, or the begin of a hash): a warning in the log, the first time.
+ * gc_is_bad: was that said? */
+void gc_bad(struct gc *, uint64_t thing, const char *format, ...) __attribute__((format(printf, 3, 4)));
+bool gc_is_bad(struct gc *, uint64_t thing);
+
+void gc_say(const struct gc_work *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* What was there before this process began, so that what is being made right now is never taken for a leftover. */
+uint32_t gc_first_new_pack(const struct gc *);
+uint64_t gc_last_old_disk(const struct gc *);
+
+/* The jobs. -ECANCELED: stopped between two steps. */
+int gc_orphans(struct gc_work *, struct error *err) MUST_USE;   /* backend objects and overlay files of nobody */
+int gc_trash(struct gc_work *, struct error *err) MUST_USE;     /* rows whose time in the trash is over */
+int gc_pending(struct gc_work *, struct error *err) MUST_USE;   /* uploads that nobody finished */
+int gc_loose(struct gc_work *, struct error *err) MUST_USE;     /* objects that nothing refers to */
+int gc_dead_packs(struct gc_work *, struct error *err) MUST_USE;
+int gc_compact(struct gc_work *, struct error *err) MUST_USE;
+
+/* Remove these packs, those of them that have nothing live: rows, then bytes. *ret says how many. */
+#define GC_PACKS_MAX 64u
+int gc_drop_packs(struct gc_work *, const uint32_t *packs, unsigned count, unsigned *ret, struct error *err) MUST_USE;
+
+/* The disk that an overlay file of this name belongs to, or 0. */
+uint64_t overlay_number_of(const char *name);
+
+#endif
