@@ -31,7 +31,7 @@
 
 #define FIRST_CONTACT_MS 15000 /* not lingering, and nobody comes: ends */
 #define CLIENTS_SECONDS 15     /* how long the end waits for clients at work */
-#define UNMOUNT_MS 5000        /* and for mounts to go */
+#define UNMOUNT_MS 1000        /* and for mounts to go: one with files open does not until they are closed */
 
 /* ---- what the keeper says */
 struct takeover {

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "cli/cli.h"
+#include "cli/client.h"
+#include "cli/report.h"
+
+static int collect_here(void *arg, struct service *service, const struct sink *sink, struct error *err)
+{
+	(void)arg;
+	return work_gc(service, sink, err);
+}
+
+static int run(int argc, char **argv)
+{
+	bool json = false;
+	const struct option_spec options[] = {
+		{ .name = "json", .kind = OPTION_FLAG, .value = &json, .help = "print the result as JSON" },
+		{ .name = NULL },
+	};
+	struct operands operands;
+	struct error err;
+	struct report report;
+	AUTO_FREE char *store = NULL;
+
+	int code = command_parse(&command_gc, options, argc, argv, 1, 1, &operands);
+	if (code >= 0)
+		return code;
+	if (store_path(operands.items[0], &store, &err))
+		return complain_of(&err);
+	report_begin(&report, json, "done");
+	struct sink sink = report_sink(&report);
+	struct store_job job = { "gc", collect_here, NULL };
+	int r = store_do(store, &job, &sink, &err);
+	report_end(&report);
+	code = r ? complain_of(&err) : report_print(&report);
+	report_free(&report);
+	return r == -EINVAL ? EXIT_ABSENT : code;
+}
+
+const struct command command_gc = {
+	.name = "gc",
+	.operands = "STORE",
+	.summary = "give back now what nothing refers to any more",
+	.text = "The daemon does so by itself, in the background; this waits until it is done.",
+	.run = run,
+};
