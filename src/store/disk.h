@@ -67,7 +67,7 @@ struct disk_conf {
 };
 
 /* Opens the map and whatever overlay and splices a crash or an earlier close left. Size is that of the
- * conf, or larger when the overlay's size record (in .bits) says so. */
+ * conf, unless the overlay's size record (in .bits) says otherwise: the disk grew or shrank since. */
 int disk_open(struct disk **ret, const struct disk_conf *, struct error *err) MUST_USE;
 void disk_close(struct disk *); /* waits for jobs; keeps the overlay; last user only */
 

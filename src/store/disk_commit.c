@@ -284,8 +284,8 @@ static int take_over(struct job *j, struct error *err)
 	root_store(&d->root, &j->root);
 	d->committed_size = j->size;
 	int r = end_cut(j, err);
-	if (r == 0)
-		r = splices_done(d, j->c->n_splices, err);
+	if (r == 0 && j->c->n_splices)
+		r = splices_done(d, err);
 	if (r)
 		return r; /* the overlay keeps everything, and wins */
 	clear_committed(j);

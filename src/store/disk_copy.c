@@ -88,7 +88,9 @@ static int log_write(struct disk *d, size_t i, const struct splice *s, struct er
 	hash_of(b, SPLICE_AT_CHECK, &check);
 	memcpy(b + SPLICE_AT_CHECK, check.b, HASH_SIZE);
 	r = io_pwrite(d->log_fd, b, sizeof b, i * SPLICE_SIZE);
-	return r ? fail(err, r, "cannot write the log of copies of disk %" PRIu64 ": %s", d->number, strerror(-r)) : 0;
+	if (r)
+		return fail(err, r, "cannot write the log of copies of disk %" PRIu64 ": %s", d->number, strerror(-r));
+	return 0;
 }
 
 static bool record_parse(const uint8_t *b, struct splice *ret)
@@ -113,6 +115,27 @@ static void splices_room(struct disk *d)
 		abort();
 }
 
+static bool same_root(const struct map_root *a, const struct map_root *b)
+{
+	return a->levels == b->levels && hash_equal(&a->hash, &b->hash);
+}
+
+static bool is_held(const struct disk *d, const struct map_root *from)
+{
+	for (size_t i = 0; i < d->n_held; i++)
+		if (same_root(&d->held[i], from))
+			return true;
+	return false;
+}
+
+static void add_held(struct disk *d, const struct map_root *from)
+{
+	d->held = reallocarray(d->held, d->n_held + 1, sizeof *d->held);
+	if (!d->held)
+		abort();
+	d->held[d->n_held++] = *from;
+}
+
 /* Records up to the first that does not hold: a power cut may have lost the end, which was never synced. */
 int splices_load(struct disk *d, struct error *err)
 {
@@ -125,6 +148,9 @@ int splices_load(struct disk *d, struct error *err)
 	while (n < SPLICES_MAX && io_pread(d->log_fd, b, sizeof b, n * SPLICE_SIZE) == 0 &&
 	       record_parse(b, &d->splices[n]))
 		n++;
+	for (size_t i = 0; i < n; i++) /* held before it was noted */
+		if (!is_held(d, &d->splices[i].from))
+			add_held(d, &d->splices[i].from);
 	atomic_store(&d->n_splices, n);
 	return ftruncate(d->log_fd, (off_t)(n * SPLICE_SIZE)) /* nothing may come to life again behind the next */
 		       ? fail_errno(err, "cannot shorten the log of copies of disk %" PRIu64, d->number)
@@ -147,10 +173,8 @@ int splices_sync(struct disk *d, struct error *err)
 }
 
 /* Durably: were the record to come back, it would undo what is written from now on. */
-int splices_done(struct disk *d, size_t count, struct error *err)
+int splices_done(struct disk *d, struct error *err)
 {
-	if (count == 0)
-		return 0;
 	if (ftruncate(d->log_fd, 0) || fdatasync(d->log_fd))
 		return fail_errno(err, "cannot empty the log of copies of disk %" PRIu64, d->number);
 	atomic_store(&d->n_splices, 0);
@@ -231,11 +255,6 @@ int splices_edges(struct disk *d, struct error *err)
 
 /* --- noting --- */
 
-static bool same_root(const struct map_root *a, const struct map_root *b)
-{
-	return a->levels == b->levels && hash_equal(&a->hash, &b->hash);
-}
-
 static bool goes_on(const struct splice *last, const struct splice *s)
 {
 	return same_root(&last->from, &s->from) && last->from_chunks == s->from_chunks &&
@@ -269,17 +288,12 @@ static int hold(struct disk *d, const struct map_root *from, struct error *err)
 {
 	if (hash_is_none(&from->hash))
 		return 0;
-	for (size_t i = 0; i < d->n_held; i++)
-		if (same_root(&d->held[i], from))
-			return 0;
+	if (is_held(d, from))
+		return 0;
 	int r = d->hooks.hold(d->hooks.ctx, d->number, d->domain, from, err);
-	if (r)
-		return r;
-	d->held = reallocarray(d->held, d->n_held + 1, sizeof *d->held);
-	if (!d->held)
-		abort();
-	d->held[d->n_held++] = *from;
-	return 0;
+	if (r == 0)
+		add_held(d, from);
+	return r;
 }
 
 /* Into the log. Under data_lock for writing. */

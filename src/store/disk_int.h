@@ -35,9 +35,9 @@
 
 /* A chunk on its way:
  *
- *    (none) --full, or fold--> QUEUED --a thread takes it--> TAKEN --hashed, in the pack--> ABSORBED --commit--> (none)
- *                                ^                              |
- *                                +---- the pack was full -------+
+ *    (none) --full, or fold--> QUEUED --taken by a job--> TAKEN --in the pack--> ABSORBED --commit--> (none)
+ *                                ^                          |
+ *                                +---- the pack was full ---+
  *
  * dirty (TAKEN, ABSORBED): written to since it was taken, so the overlay keeps it at the commit. */
 enum move_state { MOVE_FREE, MOVE_QUEUED, MOVE_TAKEN, MOVE_ABSORBED };
@@ -186,7 +186,7 @@ int batch_writer(struct disk *, struct batch *, struct error *err) MUST_USE; /* 
 /* --- disk_commit.c --- */
 struct commit {
 	struct batch *batch;
-	size_t n_splices;  /* of disk->splices, to be carried out */
+	size_t n_splices;  /* to be carried out: none, or all there are (fold_lock is held) */
 	bool final;
 	void *caller;
 };
@@ -200,7 +200,8 @@ int settle_splices_locked(struct disk *, struct error *err) MUST_USE; /* under f
 
 /* --- disk_copy.c --- */
 int splices_load(struct disk *, struct error *err) MUST_USE;
-int splices_done(struct disk *, size_t count, struct error *err) MUST_USE; /* the first of them; data_lock for writing */
+/* All of them are carried out. Under data_lock for writing. */
+int splices_done(struct disk *, struct error *err) MUST_USE;
 int splices_edges(struct disk *, struct error *err) MUST_USE; /* copy the edges, so that only whole chunks are left */
 int splices_forget(const char *dir, uint64_t number, struct error *err) MUST_USE;
 int splices_sync(struct disk *, struct error *err) MUST_USE;

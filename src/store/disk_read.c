@@ -203,10 +203,13 @@ ssize_t disk_read(struct disk *d, void *buf, size_t len, uint64_t offset, struct
 	if (atomic_load(&d->fixed)) {
 		struct map_root root = root_load(&d->root);
 		int r = read_fixed(d, &root, buf, len, offset, len >= DIRECT_MIN, &trouble);
-		if (r && atomic_load(&d->fixed) && turn == atomic_load(&d->root.turn))
-			return err ? (*err = trouble, r) : r;
 		if (r == 0)
 			return (ssize_t)len;
+		if (atomic_load(&d->fixed) && turn == atomic_load(&d->root.turn)) {
+			if (err)
+				*err = trouble;
+			return r;
+		}
 	}
 	int r = read_locked(d, buf, len, offset, len >= DIRECT_MIN, err);
 	return r ? r : (ssize_t)len;

@@ -81,7 +81,8 @@ int disk_seek(struct disk *d, uint64_t offset, bool data, uint64_t *ret, struct 
 	if (r)
 		return r;
 	if (offset >= size || (data && found >= size))
-		return fail(err, -ENXIO, "disk %" PRIu64 " has nothing there from byte %" PRIu64 " on", d->number, offset);
+		return fail(err, -ENXIO, "disk %" PRIu64 " has nothing there from byte %" PRIu64 " on", d->number,
+			    offset);
 	*ret = MIN(found, size);
 	return 0;
 }

@@ -74,7 +74,8 @@ static int write_whole(struct disk *d, const char *p, size_t len, uint64_t offse
 /* Head, whole blocks, tail; p NULL: zeros. Under the stripes. */
 static int write_parts(struct disk *d, const char *p, size_t len, uint64_t offset, struct error *err)
 {
-	size_t head = head_of(offset, len), whole = (len - head) - (len - head) % BLOCK_SIZE, tail = len - head - whole;
+	size_t head = head_of(offset, len), whole = (len - head) / BLOCK_SIZE * BLOCK_SIZE;
+	size_t tail = len - head - whole;
 	int r = head ? write_block_part(d, p, (unsigned)head, offset, err) : 0;
 	if (r == 0)
 		r = write_whole(d, p ? p + head : NULL, whole, offset + head, err);
@@ -85,7 +86,8 @@ static int write_parts(struct disk *d, const char *p, size_t len, uint64_t offse
 
 int write_step(struct disk *d, const void *buf, size_t len, uint64_t offset, struct error *err)
 {
-	uint64_t first = offset / CHUNK_SIZE, end = div_up(offset + len, CHUNK_SIZE), stripes = stripes_of(first, end);
+	uint64_t first = offset / CHUNK_SIZE, end = div_up(offset + len, CHUNK_SIZE);
+	uint64_t stripes = stripes_of(first, end);
 	lock_stripes(d, stripes);
 	int r = write_parts(d, buf, len, offset, err);
 	unlock_stripes(d, stripes);

@@ -290,9 +290,10 @@ static int sync_file(struct overlay *o, int fd, _Atomic bool *changed, struct er
 static int say_broken(const struct overlay *o, struct error *err)
 {
 	int code = atomic_load(&o->broken);
-	return code ? fail(err, -code, "writes to disk %" PRIu64 " may be lost: an earlier sync of its overlay failed: %s",
-			   o->number, strerror(code))
-		    : 0;
+	if (code)
+		return fail(err, -code, "writes to disk %" PRIu64 " may be lost: an earlier sync failed: %s", o->number,
+			    strerror(code));
+	return 0;
 }
 
 int overlay_sync_bits(struct overlay *o, struct error *err)

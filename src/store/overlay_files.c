@@ -211,10 +211,13 @@ int overlay_files_find(struct overlay *o, struct error *err)
 {
 	struct error why;
 	int r = open_file(o, "bits", 0, &o->bits, &why);
-	if (r == -ENOENT)
-		return 0;
-	if (r)
-		return err ? (*err = why, r) : r;
+	if (r == -ENOENT) /* a removal that was interrupted may have left the bytes, which mean nothing */
+		return overlay_remove(o->dir, o->number, err);
+	if (r) {
+		if (err)
+			*err = why;
+		return r;
+	}
 	r = check_header(o, err);
 	if (r == 1) { /* as if it were not there: the next write makes it anew */
 		overlay_files_close(o);

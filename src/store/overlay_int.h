@@ -50,9 +50,10 @@ struct overlay {
 int overlay_files_make(struct overlay *, struct error *err) MUST_USE; /* if there are none. Any thread */
 int overlay_files_find(struct overlay *, struct error *err) MUST_USE; /* what an earlier process left */
 void overlay_files_close(struct overlay *);                          /* all but the data descriptor */
-int overlay_path(char *ret, size_t size, const char *dir, uint64_t number, const char *kind, struct error *err) MUST_USE;
+int overlay_path(char *ret, size_t size, const char *dir, uint64_t number, const char *kind,
+		 struct error *err) MUST_USE;
 
-/* The window and page of a chunk if its bits are allocated, else NULL. */
+/* The window of a chunk if its bits are allocated, else NULL. */
 struct window *overlay_window(const struct overlay *, uint64_t chunk);
 
 /* See to it that bits of chunks [first, end) can be set. Any thread. */

@@ -316,6 +316,7 @@ static void test_copy(void)
 	ok(!disk_dirty(to.disk) && to.commits == 1 && to.finals == 1, "in one commit");
 	put(&to, buf, 4096, 65536);
 	must(disk_copy(to.disk, 65536, &root, size, 65536, CHUNK_SIZE, &err), &err);
+	is_int(to.holds, 2, "after a final commit the source is held anew");
 	ok(reads(&to, buf + CHUNK_SIZE, CHUNK_SIZE, 65536), "a copy wins over what was written before");
 	must(disk_copy(to.disk, 0, &root, size, 65536, CHUNK_SIZE, &err), &err);
 	must(disk_copy(to.disk, 131072 + 4096, &root, size, 65536 + 4096, 2 * CHUNK_SIZE, &err), &err);
@@ -328,6 +329,36 @@ static void test_copy(void)
 	fold(&to);
 	ok(reads(&to, buf + 1234, 100000, 77) && reads(&to, buf, 3000, tera - 777), "the same when folded");
 	end_owner(&to);
+	end_owner(&from);
+}
+
+/* Two notes that share chunks, one of them with its edge: the later one wins there. */
+static void test_overlapping_copies(void)
+{
+	static uint8_t buf[6 * CHUNK_SIZE], want[6 * CHUNK_SIZE];
+	struct owner from, to;
+	struct error err;
+	new_owner(&from, 12);
+	fill(buf, sizeof buf);
+	put(&from, buf, sizeof buf, 0);
+	fold(&from);
+	struct map_root root = disk_root(from.disk);
+	for (int edges_last = 0; edges_last < 2; edges_last++) {
+		const uint64_t a = CHUNK_SIZE + 4096, b = 3 * CHUNK_SIZE + 4096, len = 2 * CHUNK_SIZE;
+		memcpy(want, buf, sizeof want);
+		new_owner(&to, 13);
+		if (edges_last)
+			must(disk_copy(to.disk, 0, &root, sizeof buf, 0, sizeof buf, &err), &err);
+		must(disk_copy(to.disk, a, &root, sizeof buf, b, len, &err), &err);
+		if (edges_last)
+			memcpy(want + a, buf + b, len);
+		else
+			must(disk_copy(to.disk, 0, &root, sizeof buf, 0, sizeof buf, &err), &err);
+		kill_disk(&to);
+		fold(&to);
+		ok(reads(&to, want, sizeof want, 0), "the later of two copies wins, %s", edges_last ? "edges last" : "edges first");
+		end_owner(&to);
+	}
 	end_owner(&from);
 }
 
@@ -686,6 +717,7 @@ int main(void)
 	test_basics();
 	test_cut_survives();
 	test_copy();
+	test_overlapping_copies();
 	test_model();
 	test_stale();
 	test_background();

@@ -29,6 +29,16 @@ static bool exists(const char *name)
 	return access(path, F_OK) == 0;
 }
 
+static void put(const char *name, const void *data, size_t len)
+{
+	char path[4200];
+	snprintf(path, sizeof path, "%s/%s", dir, name);
+	int fd = open(path, O_RDWR | O_CREAT, 0600);
+	if (fd < 0 || pwrite(fd, data, len, 0) != (ssize_t)len)
+		bail("cannot write %s", path);
+	close(fd);
+}
+
 static void test_empty(void)
 {
 	struct overlay *o = open_one(1);
@@ -85,6 +95,9 @@ static void test_bits(void)
 	is_int(overlay_write(o, buf, 4096, 0, NULL), 0, "and made again by the next write");
 	is_int(overlay_write(o, buf, 4096, (uint64_t)1 << 50, NULL), -EFBIG, "there is an end");
 	is_int(overlay_drop(o, 0, NULL), 0, "empty again");
+	put("7.data", buf, sizeof buf);
+	overlay_close(open_one(7));
+	ok(!exists("7.data"), "bytes without bits are removed");
 	overlay_close(o);
 	ok(!exists("2.bits"), "closing an empty one removes its files");
 }
@@ -104,16 +117,6 @@ static void test_two_halves(void)
 	ok(overlay_read(o, got, 4096, CHUNK_SIZE, NULL) == 0 && got[0] == 9, "one that was not cleared is not");
 	ok(overlay_read(o, got, 4096, 2 * CHUNK_SIZE, NULL) == 0 && got[0] == 9, "nor one that was written again");
 	overlay_close(o);
-}
-
-static void put(const char *name, const void *data, size_t len)
-{
-	char path[4200];
-	snprintf(path, sizeof path, "%s/%s", dir, name);
-	int fd = open(path, O_RDWR | O_CREAT, 0600);
-	if (fd < 0 || pwrite(fd, data, len, 0) != (ssize_t)len)
-		bail("cannot write %s", path);
-	close(fd);
 }
 
 static void test_damage(void)
