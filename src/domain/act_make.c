@@ -232,7 +232,7 @@ static int make_scratch(struct cat_txn *txn, const struct image *i, const char *
 {
 	char value[SETTING_MAX + 1];
 	size_t n = strlen(name);
-	uint8_t key;
+	uint8_t key = 0;
 	int r = find_scratch_key(txn, i->node, &key, err);
 	if (!r)
 		r = new_disk_row(txn, i, ret_disk);

@@ -29,16 +29,20 @@ int probe_read(const struct source *src, void *buf, uint32_t len, uint64_t offse
 /* 1: the range is all zero; 0: it isn't. */
 static int range_zero(const struct source *src, uint8_t *buf, uint64_t from, uint64_t to, struct error *err)
 {
-	while (from < to) {
+	for (;;) {
+		int r = src->data && from < to ? src->data(src->ctx, from, &from, err) : 0;
+		if (r < 0)
+			return r;
+		if (from >= to)
+			return 1;
 		uint32_t len = (uint32_t)MIN(to - from, (uint64_t)PIECE);
-		int r = probe_read(src, buf, len, from, err);
+		r = probe_read(src, buf, len, from, err);
 		if (r < 0)
 			return r;
 		if (!is_zero(buf, len))
 			return 0;
 		from += len;
 	}
-	return 1;
 }
 
 static int all_zero(const struct source *src, struct error *err)
@@ -58,8 +62,8 @@ static int all_zero(const struct source *src, struct error *err)
 
 static int refuse_cut(const struct source *src, uint64_t needs, const char *what, struct error *err)
 {
-	return fail(err, -EINVAL, "The disk ends at %" PRIu64 " bytes, but its %s needs %" PRIu64
-		    ": the upload is cut. Copy the whole file again.", src->size, what, needs);
+	return fail(err, -ENODATA, "The disk ends at %" PRIu64 " bytes, but its %s needs %" PRIu64
+		    ": the upload is cut, or not finished.", src->size, what, needs);
 }
 
 static int check_file_system(const struct source *src, struct error *err)
@@ -102,8 +106,11 @@ int probe_disk(const struct source *src, bool *ret_zero, struct error *err)
 			*ret_zero = true;
 		return fail(err, -EINVAL, "The disk holds nothing but zeros (%" PRIu64 " bytes of them).", src->size);
 	}
+	r = check_table(src, err);
+	if (r < 0)
+		return r;
 	if (src->size % SECTOR)
 		return fail(err, -EINVAL, "The disk has %" PRIu64 " bytes, which is not a multiple of 512: "
 			    "it is no raw disk, or the upload is cut.", src->size);
-	return check_table(src, err);
+	return 0;
 }

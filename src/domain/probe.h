@@ -12,13 +12,15 @@
 struct source {
 	/* exactly len bytes at offset (never beyond size), or an error */
 	int (*read)(void *ctx, void *buf, uint32_t len, uint64_t offset, struct error *err);
+	/* the first byte at or after offset that is not in a hole (size: none); NULL: holes are not known */
+	int (*data)(void *ctx, uint64_t offset, uint64_t *ret, struct error *err);
 	void *ctx;
 	uint64_t size;
 };
 
-/* May these bytes be offered as a raw disk? 0; -EINVAL with the reason when they can't: all zero (sets *ret_zero, still -EINVAL),
- * not a multiple of 512 bytes, an MBR partition or GPT (either header's last LBA, entries, backup header) that reaches beyond the end ("the
- * disk ends at N bytes, but its partition table needs M: the upload is cut"), broken GPT header CRC while a protective MBR says GPT and the backup is no help either; contents that are
+/* May these bytes be offered as a raw disk? 0; -ENODATA when there must be more to come ("the disk ends at N bytes, but its partition
+ * table needs M"); -EINVAL with the reason when they can't: all zero (sets *ret_zero, still -EINVAL),
+ * not a multiple of 512 bytes, an MBR partition or GPT (either header's last LBA, entries, backup header) that reaches beyond the end (-ENODATA), broken GPT header CRC while a protective MBR says GPT and the backup is no help either; contents that are
  * a container format rather than a raw disk (qcow2, qed, vmdk sparse/descriptor, vhd, vhdx, vdi, LUKS header at 0): named in the sentence with
  * the command that converts it (`qemu-img convert -O raw FILE DIR/disk`). No partition table at all is fine when a known filesystem, an ISO 9660, a boot
  * sector (0x55AA) or LVM is found at the start, and else also fine (a data disk) as long as it is not all zero. */

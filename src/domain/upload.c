@@ -82,6 +82,14 @@ static int read_source(void *ctx, void *buf, uint32_t len, uint64_t offset, stru
 	return (uint32_t)n == len ? 0 : fail(err, -ENODATA, "the disk ends at %" PRIu64, offset + (uint64_t)n);
 }
 
+static int seek_source(void *ctx, uint64_t offset, uint64_t *ret, struct error *err)
+{
+	int r = disk_seek(ctx, offset, true, ret, err);
+	if (r == -ENXIO)
+		*ret = disk_size(ctx);
+	return r == -ENXIO ? 0 : r;
+}
+
 static int hash_disk(struct disk *disk, struct hash *ret, struct error *err)
 {
 	enum { STEP = 1 << 20 };
@@ -142,7 +150,7 @@ static void judge_expectations(const struct image *i, struct disk *disk, struct 
 static void look(const struct image *i, struct disk *disk, struct verdict *v)
 {
 	struct error err = { .text = "" };
-	struct source source = { read_source, disk, disk_size(disk) };
+	struct source source = { read_source, seek_source, disk, disk_size(disk) };
 	bool zero = false;
 	*v = (struct verdict){ .state = STATE_AVAILABLE };
 	if (source.size == 0) {
