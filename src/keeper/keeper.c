@@ -28,7 +28,9 @@
 #include "keeper/undo.h"
 
 #define SECOND 1000000000LL
-#define BAD_DEATHS_MAX 5
+#define OWN_COUNTS 10 /* a death that was its own doing */
+#define KILL_COUNTS 1 /* being killed before it was ready: may be chance, may be the kernel for want of memory */
+#define BAD_MAX (5 * OWN_COUNTS)
 #define BAD_DEATH_AGE (10 * SECOND)
 #define END_PATIENCE (30 * SECOND)
 
@@ -53,8 +55,9 @@ struct keeper {
 	bool was_ready;          /* one was */
 	bool told;               /* it knows all mounts */
 	struct mount *tell_next; /* which mount it is told of next */
-	unsigned early_deaths;   /* in a row, without one becoming ready in between */
-	unsigned crashes;        /* in a row, each soon after its start */
+	unsigned early;          /* what deaths count for, without one becoming ready in between */
+	unsigned crashes;        /* the same of crashes, each soon after its start */
+	unsigned tries;          /* how often in a row one was started in vain, to tell */
 
 	int64_t end_by;          /* it was asked to end; killed at this time. 0: not asked */
 	bool ended;
@@ -117,13 +120,14 @@ static void set_init(struct keeper *k, const struct keep_message *got)
 
 /* ---- whoever started us */
 
-static void tell_starter(struct keeper *k, const char *line)
+static void tell_starter(struct keeper *k, const char *sentence)
 {
+	char line[1000];
+
 	if (k->ready_fd < 0)
 		return;
-	/* Nobody may be left to read it. */
-	(void)!write(k->ready_fd, line, strlen(line));
-	(void)!write(k->ready_fd, "\n", 1);
+	snprintf(line, sizeof line, "%s\n", sentence);
+	(void)!write(k->ready_fd, line, strlen(line)); /* whoever wanted to know may have gone */
 	close(k->ready_fd);
 	k->ready_fd = -1;
 }
@@ -278,11 +282,9 @@ static void count_death(struct keeper *k, bool crashed, unsigned condemned)
 {
 	bool aged = clock_mono() - k->started >= BAD_DEATH_AGE;
 
-	k->early_deaths = aged || k->ready ? 0 : k->early_deaths + 1;
-	if (aged || condemned)
-		k->crashes = 0;
-	else
-		k->crashes += crashed;
+	k->early = aged || k->ready ? 0 : k->early + (crashed ? OWN_COUNTS : KILL_COUNTS);
+	k->crashes = aged || condemned ? 0 : k->crashes + (crashed ? OWN_COUNTS : 0);
+	k->tries = k->early || k->crashes ? k->tries + 1 : 0;
 }
 
 static void give_up_or_restart(struct keeper *k, const char *how)
@@ -290,13 +292,12 @@ static void give_up_or_restart(struct keeper *k, const char *how)
 	char text[900];
 	struct utsname host;
 	struct error err;
-	unsigned bad = k->crashes > k->early_deaths ? k->crashes : k->early_deaths;
 
 	if (!k->was_ready && k->reason.text[0]) {
 		end_with(k, k->reason.text);
-	} else if (bad >= BAD_DEATHS_MAX) {
-		snprintf(text, sizeof text, "The daemon of %s cannot be kept running: %u times in a row it ended at once, "
-			 "the last time it %s%s%s", k->conf->store, bad, how,
+	} else if (k->early >= BAD_MAX || k->crashes >= BAD_MAX) {
+		snprintf(text, sizeof text, "The daemon of %s cannot be kept running: it ended %u times soon after its start, "
+			 "the last time it %s%s%s", k->conf->store, k->tries, how,
 			 k->reason.text[0] ? ": " : "; its log may say why", k->reason.text);
 		end_with(k, text);
 	} else if (k->mounts && !kernel_resends(&host)) {

@@ -8,10 +8,10 @@
  *                  ▼                               ▼
  *               keeper ends                 descriptors closed, mounts undone, keeper ends with an error
  *
- * Bad deaths, each within 10 s of that daemon's start: 5 in a row without one having become ready; or 5 that were their own
- * doing (SIGSEGV, SIGABRT, …, or an exit code). A death that comes later begins both counts anew, a crash by which a
- * request is condemned (hold.h) that of crashes: that request will not do it again. So being killed from outside does not count
- * when the daemon was ready. A daemon that says KEEP_FAILED before any was ever ready is not tried again.
+ * Bad deaths, each within 10 s of that daemon's start: 5 without one having become ready in between; or 5 that were their own
+ * doing (SIGSEGV, SIGABRT, …, or an exit code). Being killed from outside counts a tenth before it was ready, and not at all
+ * then. A death that comes later begins anew, and so does, for crashes, one by which a request is condemned (hold.h): that
+ * request will not do it again. A daemon that says KEEP_FAILED before any was ever ready is not tried again.
  *
  * Mounts that are left at the end are undone in any case: without a descriptor they are only ENOTCONN.
  *
