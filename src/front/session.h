@@ -34,7 +34,9 @@ struct conn {
 	void *owner;       /* front's own data, set through sessions_conf.opened */
 };
 
-/* The request that the calling thread is carrying out. */
+/* What is negotiated at INIT is settled here (fuse_io.c); ops->init, if any, is called after that and may change it. */
+
+/* The request that the calling thread is carrying out; NULL when it is carrying out none. */
 struct request {
 	struct conn *conn;
 	uint64_t unique; /* without bit 63 */
@@ -61,18 +63,24 @@ int sessions_new(struct sessions **ret, const struct sessions_conf *, struct err
 int sessions_add(struct sessions *, int fd, const struct conn *describe, const void *init, unsigned init_len,
 		 struct error *err) MUST_USE;
 
+/* Forget a connection that was never mounted, because the client that was to mount it has vanished. One that is mounted by
+ * now, or unknown, is left alone. */
+void sessions_drop(struct sessions *, uint32_t no);
+
 /* Workers begin only now; so that every taken-over connection asks for RESEND before anything is read. */
 void sessions_start(struct sessions *);
 
 unsigned sessions_count(struct sessions *);
 int sessions_each(struct sessions *, int (*each)(void *ctx, const struct conn *), void *ctx);
 
-/* Calls that wait (folding an import, say) do so between these, so that a worker is made to stand in. */
+/* Calls that wait (folding an import, say) do so between these, so that a worker is made to stand in. The answer is the last
+ * thing that a handler does: while it goes on, its connection may have to wait. */
 void session_blocking_begin(void);
 void session_blocking_end(void);
 
 /* End all: no more requests are read; those under way are answered; workers are joined. Descriptors are closed, so
- * anything still mounted gets ENOTCONN (unmount first for a clean end). */
+ * anything still mounted gets ENOTCONN unless the keeper holds it too (unmount first for a clean end). For what is still
+ * mounted `closed` is not called, and its handles stay in the hold. */
 void sessions_free(struct sessions *);
 
 /* ---- telling kernels that something changed. Queued, sent by a thread of its own to every connection (except `but`, may be NULL),
