@@ -48,7 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (len < 8)
 		return 0;
 	struct sparse sparse = { data, len };
-	struct source src = { sparse_read, &sparse, get_le64(data) % FUZZ_DISK_MAX };
+	struct source src = { .read = sparse_read, .ctx = &sparse, .size = get_le64(data) % FUZZ_DISK_MAX };
 	char os[64], arch[16];
 	bool zero;
 	struct error err = { 0, "" };
