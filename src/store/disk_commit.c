@@ -15,7 +15,7 @@
 #include "base/cleanup.h"
 #include "base/num.h"
 
-#define PUNCH_CHUNKS 256u /* under one hold of data_lock */
+#define PUNCH_CHUNKS 32u /* at a time: half of the stripes */
 #define SHIFT_CHUNKS 4096u
 
 struct job {
@@ -304,8 +304,7 @@ static void punch_committed(struct job *j)
 		uint64_t first = j->changes[i].chunk, count = 1;
 		while (++i < j->n_changes && count < PUNCH_CHUNKS && j->changes[i].chunk == first + count)
 			count++;
-		WITH_WRLOCK(&d->data_lock);
-		if (overlay_punch(d->overlay, first, count, NULL))
+		if (punch_step(d, first, count, NULL))
 			return; /* costs space until the overlay is emptied, nothing else */
 	}
 }

@@ -153,6 +153,8 @@ int map_read(struct disk *, const struct map_root *, void *buf, size_t len, uint
 /* --- disk_write.c --- */
 /* Write without looking for splices. At most STEP_MAX; the size is the caller's business. */
 int write_step(struct disk *, const void *buf, size_t len, uint64_t offset, struct error *err) MUST_USE;
+/* Give back the bytes of chunks whose bits were cleared; writers of these wait, readers and others do not. */
+int punch_step(struct disk *, uint64_t first, uint64_t count, struct error *err) MUST_USE;
 /* Zero [offset, offset + len) under data_lock for writing; at most to the end of one chunk. */
 int zero_tail(struct disk *, uint64_t offset, uint64_t len, struct error *err) MUST_USE;
 

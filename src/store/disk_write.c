@@ -95,6 +95,16 @@ int write_step(struct disk *d, const void *buf, size_t len, uint64_t offset, str
 	return r;
 }
 
+int punch_step(struct disk *d, uint64_t first, uint64_t count, struct error *err)
+{
+	uint64_t stripes = stripes_of(first, first + count);
+	WITH_RDLOCK(&d->data_lock);
+	lock_stripes(d, stripes);
+	int r = overlay_punch(d->overlay, first, count, err);
+	unlock_stripes(d, stripes);
+	return r;
+}
+
 int disk_write(struct disk *d, const void *buf, size_t len, uint64_t offset, struct error *err)
 {
 	const char *p = buf;
