@@ -46,53 +46,114 @@ struct commit {
 	struct disks_final *final;
 };
 
-static int insert_objects(struct cat_txn *txn, const struct fold *f, uint8_t *node_is_new)
+/* Sorted copies of what the table wants to be given: hashes and places of the items that are to be known. */
+struct items {
+	struct hash *hashes;
+	struct place *places;
+	uint8_t *inserted;
+	size_t count;
+};
+
+static int compare_nodes(const void *a, const void *b)
 {
-	for (size_t i = 0; i < f->n_items; i++) {
-		int r = object_insert(txn, f->domain, &f->items[i].hash, &f->items[i].place);
-		if (r < 0)
-			return r;
-		if (r == 1 && f->items[i].place.kind == OBJECT_NODE)
-			for (size_t n = 0; n < f->nodes->count; n++)
-				if (hash_equal(&f->nodes->items[n].hash, &f->items[i].hash))
-					node_is_new[n] = 1;
+	return hash_compare(&(*(const struct map_node *const *)a)->hash, &(*(const struct map_node *const *)b)->hash);
+}
+
+/* The nodes of a fold, to be found by hash. */
+struct node_list {
+	const struct map_node **sorted;
+	uint8_t *is_new; /* in the same order */
+	size_t count;
+};
+
+static void node_list_free(struct node_list *l)
+{
+	free(l->sorted);
+	free(l->is_new);
+}
+
+static int node_list_make(struct node_list *l, const struct map_nodes *nodes)
+{
+	*l = (struct node_list){ calloc(nodes->count + 1, sizeof *l->sorted), calloc(nodes->count + 1, 1), nodes->count };
+	if (!l->sorted || !l->is_new)
+		return -ENOMEM;
+	for (size_t i = 0; i < nodes->count; i++)
+		l->sorted[i] = &nodes->items[i];
+	qsort(l->sorted, l->count, sizeof *l->sorted, compare_nodes);
+	return 0;
+}
+
+static uint8_t *node_mark(struct node_list *l, const struct hash *hash)
+{
+	const struct map_node *key = (const struct map_node *)(const void *)hash; /* hash is its first member */
+	const struct map_node **found = bsearch(&key, l->sorted, l->count, sizeof *l->sorted, compare_nodes);
+	return found ? &l->is_new[found - l->sorted] : NULL;
+}
+
+static void items_free(struct items *t)
+{
+	free(t->hashes);
+	free(t->places);
+	free(t->inserted);
+}
+
+static int items_make(struct items *t, const struct fold_pack *pack, struct node_list *nodes)
+{
+	size_t n = pack->n_items;
+	*t = (struct items){ malloc(n * sizeof *t->hashes), malloc(n * sizeof *t->places), calloc(n, 1), 0 };
+	if (!t->hashes || !t->places || !t->inserted)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		const struct pack_item *item = &pack->items[i];
+		if (item->place.kind == OBJECT_NODE && !node_mark(nodes, &item->hash))
+			continue;
+		t->hashes[t->count] = item->hash;
+		t->places[t->count++] = item->place;
 	}
 	return 0;
 }
 
+static int insert_pack(struct cat_txn *txn, const struct fold *f, const struct fold_pack *pack, struct node_list *nodes)
+{
+	struct pack_row row = { .no = pack->number, .domain = f->domain, .bytes = pack->bytes };
+	struct items t;
+	int r = items_make(&t, pack, nodes);
+	if (!r)
+		r = pack_row_put(txn, &row);
+	if (!r)
+		r = object_insert_many(txn, f->domain, t.hashes, t.places, t.count, t.inserted);
+	for (size_t i = 0; i < t.count && r >= 0; i++)
+		if (t.inserted[i] && t.places[i].kind == OBJECT_NODE)
+			*node_mark(nodes, &t.hashes[i]) = 1;
+	items_free(&t);
+	return r < 0 ? r : 0;
+}
+
 /* A node that was new brings one reference to each of its kids. They are all gathered, so that the table is
  * gone through once in its own order. */
-static int reference_kids(struct cat_txn *txn, const struct fold *f, const uint8_t *node_is_new)
+static int reference_kids(struct cat_txn *txn, const struct fold *f, const struct node_list *nodes)
 {
 	size_t count = 0;
-	for (size_t n = 0; n < f->nodes->count; n++)
-		count += node_is_new[n] ? NODE_FANOUT : 0;
-	if (count == 0)
-		return 0;
-	AUTO_FREE struct hash *kids = malloc(count * sizeof *kids);
+	AUTO_FREE struct hash *kids = malloc((nodes->count + 1) * NODE_SIZE);
 	if (!kids)
 		return -ENOMEM;
-	count = 0;
-	for (size_t n = 0; n < f->nodes->count; n++)
-		if (node_is_new[n]) {
-			memcpy(kids + count, f->nodes->items[n].kids, sizeof f->nodes->items[n].kids);
-			count += NODE_FANOUT;
-		}
-	return object_ref_many(txn, f->domain, kids, count);
+	for (size_t n = 0; n < nodes->count; n++)
+		for (unsigned k = 0; nodes->is_new[n] && k < NODE_FANOUT; k++)
+			if (!hash_is_none(&nodes->sorted[n]->kids[k]))
+				kids[count++] = nodes->sorted[n]->kids[k];
+	return count ? object_ref_many(txn, f->domain, kids, count) : 0;
 }
 
 static int write_objects(struct cat_txn *txn, const struct fold *f)
 {
-	if (f->n_items == 0)
-		return 0;
-	struct pack_row pack = { .no = f->pack, .domain = f->domain, .bytes = f->pack_bytes };
-	AUTO_FREE uint8_t *node_is_new = calloc(f->nodes->count + 1, 1);
-	if (!node_is_new)
-		return -ENOMEM;
-	int r = pack_row_put(txn, &pack);
+	struct node_list nodes;
+	int r = node_list_make(&nodes, f->nodes);
+	for (unsigned i = 0; i < f->n_packs && !r; i++)
+		r = insert_pack(txn, f, &f->packs[i], &nodes);
 	if (!r)
-		r = insert_objects(txn, f, node_is_new);
-	return r ? r : reference_kids(txn, f, node_is_new);
+		r = reference_kids(txn, f, &nodes);
+	node_list_free(&nodes);
+	return r;
 }
 
 static int move_root(struct cat_txn *txn, const struct fold *f)

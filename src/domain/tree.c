@@ -75,7 +75,17 @@ bool tree_has_file(const struct who *w, uint64_t dir, enum tree_file f)
 	}
 }
 
+bool tree_may_write(const struct who *w, enum tree_file f)
+{
+	return w->is_operator && (f == FILE_POLICY || f == FILE_REGION || f == FILE_ACCOUNT);
+}
+
 /* ---- attributes ------------------------------------------------------------------------------ */
+
+static void fill_generated(const struct tree_ask *a, struct entry *e, uint64_t node)
+{
+	tree_fill_file(e, node, a->service->started, tree_may_write(a->who, (enum tree_file)(node_slot(node) - SLOT_FILE)));
+}
 
 void tree_fill_dir(struct entry *e, uint64_t node, int64_t time)
 {
@@ -305,8 +315,7 @@ static int lookup(const struct tree_ask *a, const char *name, struct entry *ret)
 	struct shelf shelf;
 	int file = tree_file_by_name(name);
 	if (file >= 0 && tree_has_file(a->who, a->node, (enum tree_file)file)) {
-		tree_fill_file(ret, (a->node & ~(uint64_t)0xff) | (SLOT_FILE + (unsigned)file), a->service->started,
-			       file >= FILE_POLICY && a->who->is_operator);
+		fill_generated(a, ret, (a->node & ~(uint64_t)0xff) | (SLOT_FILE + (unsigned)file));
 		return 0;
 	}
 	if (tree_shelf(a->who, a->node, &shelf))
@@ -343,7 +352,7 @@ static int attr_place(const struct tree_ask *a, struct entry *ret)
 	if (r)
 		return fail(a->err, r, "this region is gone");
 	if (node_slot(a->node) >= SLOT_FILE)
-		tree_fill_file(ret, a->node, a->service->started, a->who->is_operator);
+		fill_generated(a, ret, a->node);
 	else
 		tree_fill_dir(ret, a->node, region.created);
 	return 0;
@@ -358,7 +367,7 @@ static int attr_account(const struct tree_ask *a, struct entry *ret)
 	if (node_slot(a->node) == SLOT_SELF)
 		tree_fill_link(ret, a->node, account.created);
 	else if (node_slot(a->node) >= SLOT_FILE)
-		tree_fill_file(ret, a->node, a->service->started, true);
+		fill_generated(a, ret, a->node);
 	else
 		tree_fill_dir(ret, a->node, account.created);
 	return 0;
@@ -401,7 +410,7 @@ static int attr(const struct tree_ask *a, struct entry *ret)
 	switch (node_kind(a->node)) {
 	case NODE_FIXED:
 		if (node_slot(a->node) >= SLOT_FILE)
-			tree_fill_file(ret, a->node, a->service->started, a->who->is_operator);
+			fill_generated(a, ret, a->node);
 		else
 			tree_fill_dir(ret, a->node, a->service->started);
 		return 0;

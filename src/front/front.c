@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "front/front_int.h"
 
 const struct fuse_lowlevel_ops front_ops = {
@@ -17,24 +18,42 @@ const struct fuse_lowlevel_ops front_ops = {
 
 static int on_opened(void *ctx, struct conn *c)
 {
+	struct front *f = ctx;
 	struct view *v = calloc(1, sizeof *v);
 	if (!v)
 		return -ENOMEM;
 	pthread_mutex_init(&v->lock, NULL);
-	v->front = ctx;
+	v->front = f;
 	v->conn = c;
 	c->owner = v;
+	WITH_LOCK(&f->views_lock);
+	v->next = f->views;
+	f->views = v;
 	return 0;
+}
+
+static void free_view(struct view *v)
+{
+	pthread_mutex_destroy(&v->lock);
+	free(v);
+}
+
+static void forget_view(struct front *f, struct view *v)
+{
+	WITH_LOCK(&f->views_lock);
+	struct view **p = &f->views;
+	while (*p != v)
+		p = &(*p)->next;
+	*p = v->next;
 }
 
 static void on_closed(void *ctx, struct conn *c)
 {
 	struct front *f = ctx;
-	struct view *v = c->owner;
 	files_close_conn(f, c->no);
 	f->hooks.gone(f->hooks.ctx, c);
-	pthread_mutex_destroy(&v->lock);
-	free(v);
+	forget_view(f, c->owner);
+	free_view(c->owner);
 	c->owner = NULL;
 }
 
@@ -77,6 +96,7 @@ int front_new(struct front **ret, struct service *s, struct hold *hold, const st
 	f->service = s;
 	f->hold = hold;
 	f->hooks = *hooks;
+	pthread_mutex_init(&f->views_lock, NULL);
 	f->files = files_new();
 	struct sessions_conf conf = { .ops = &front_ops, .hold = hold, .ctx = f, .opened = on_opened, .closed = on_closed,
 				      .inited = on_inited };
@@ -100,6 +120,11 @@ void front_free(struct front *f)
 	f->service->events = (struct service_events){ NULL, NULL, NULL };
 	if (f->sessions)
 		sessions_free(f->sessions);
+	for (struct view *v; (v = f->views);) { /* of what is still mounted: the next daemon takes it over */
+		f->views = v->next;
+		free_view(v);
+	}
 	files_free(f);
+	pthread_mutex_destroy(&f->views_lock);
 	free(f);
 }

@@ -19,6 +19,8 @@ struct front {
 	struct sessions *sessions;
 	struct files *files;
 	struct front_hooks hooks;
+	pthread_mutex_t views_lock; /* guards views */
+	struct view *views;         /* of all connections that were not closed */
 	_Atomic uint64_t settled; /* rises whenever an upload was settled: see file_may_write() */
 };
 
@@ -27,6 +29,7 @@ struct front {
 struct view {
 	struct front *front;
 	struct conn *conn;
+	struct view *next;    /* front.views */
 	pthread_mutex_t lock; /* guards what follows */
 	int64_t read_at;      /* when the account's rights were read (monotonic) */
 	bool is_operator, is_vendor, exists;

@@ -94,6 +94,14 @@ static bool is_refusal(const struct ask *a, int code)
 	return code != -ENOENT || strcmp(a->operation, "lookup");
 }
 
+/* A line of .why is a line, and its fields are between tabs, whatever somebody wanted to call a file. */
+static void take_out_controls(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = '?';
+}
+
 static void keep_why(struct ask *a, int code)
 {
 	AUTO_BUF struct buf path = BUF_INIT;
@@ -105,6 +113,8 @@ static void keep_why(struct ask *a, int code)
 	snprintf(w.path, sizeof w.path, "%s", path.data ? path.data + skip : "");
 	snprintf(w.operation, sizeof w.operation, "%s", a->operation);
 	snprintf(w.text, sizeof w.text, "%s", a->err.text[0] ? a->err.text : strerror(err_to_errno(code)));
+	take_out_controls(w.path);
+	take_out_controls(w.text);
 	hold_why_add(a->front->hold, &w);
 	if (code == ERR_DAMAGED || code == -EIO)
 		log_error("%s %s: %s", w.operation, w.path, w.text);
@@ -128,7 +138,7 @@ void reply_done(struct ask *a, int code)
 static void add_why(void *ctx, const struct hold_why *w)
 {
 	char t[TIME_TEXT_SIZE];
-	buf_addf(ctx, "%s pid=%u %s %s %s: %s\n", time_text(w->time, t), w->pid, w->operation, w->path, err_name(w->code), w->text);
+	buf_addf(ctx, "%s\t%u\t%s\t%s\t%s\t%s\n", time_text(w->time, t), w->pid, w->operation, w->path, err_name(w->code), w->text);
 }
 
 void why_text(struct front *f, uint32_t uid, struct buf *ret) { hold_why_each(f->hold, uid, add_why, ret); }

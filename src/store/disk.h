@@ -27,19 +27,26 @@
 
 struct disk;
 
+/* A pack that a fold wrote. `items` is sorted by hash. */
+struct fold_pack {
+	const struct pack_item *items;
+	size_t n_items;
+	uint32_t number;
+	uint64_t bytes;
+};
+#define FOLD_PACKS 4
+
 /* What a commit must do, in one transaction, durable when the hook returns 0:
- *   insert `items` (new objects in pack `pack`, `pack_bytes` long) - those already known are skipped and are dead
- *   bytes in the pack; for each node of `nodes` that was NOT known before, add a reference to each
+ *   insert the items of `packs` (new objects) - those already known are skipped and are dead bytes in their pack, and so are nodes that
+ *   are not in `nodes` (made on the way and not needed); for each node of `nodes` that was NOT known before, add a reference to each
  *   of its kids that is not hash_none (a kid that does not exist: the hook returns ERR_STALE, nothing is changed);
  *   add a reference to `root`, set it as the disk's map (with `size`), drop the reference to `old`.
- * `items` is sorted by hash. Children come before parents in `nodes`. */
+ * Children come before parents in `nodes`. */
 struct fold {
 	uint64_t number; /* of the disk */
 	uint32_t domain;
-	const struct pack_item *items;
-	size_t n_items;
-	uint32_t pack; /* its number; no pack was written when n_items is 0 */
-	uint64_t pack_bytes;
+	struct fold_pack packs[FOLD_PACKS]; /* mostly one; a second when the map's nodes did not fit beside the chunks */
+	unsigned n_packs;
 	const struct map_nodes *nodes;
 	struct map_root old, root;
 	uint64_t size;

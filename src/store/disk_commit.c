@@ -4,10 +4,11 @@
  * punched. Until its record is gone a cut or a splice is applied once more after a crash, which changes
  * nothing, because what was written after it still has its bits.
  *
- * When the map's nodes do not fit into the pack any more, what is in it is committed without changing the map,
- * and the nodes begin another pack. */
+ * When the map's nodes do not fit into the pack any more, they are made again in another pack, and both are
+ * committed together: objects that nothing refers to, even for a moment, are garbage. */
 #include "store/disk_int.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,6 +28,8 @@ struct job {
 	struct map_root old, root;
 	uint8_t levels;
 	struct map_nodes nodes;
+	struct pack_writer *full[FOLD_PACKS - 1]; /* packs that are part of this commit besides the batch's last */
+	unsigned n_full;
 };
 
 /* What the commit is of: everything at one moment. */
@@ -171,40 +174,45 @@ static int build_map(struct job *j, struct error *err)
 /* --- pack and hook --- */
 
 /* The hook said that nothing was changed: nobody knows of the pack, so it can go. */
-static void remove_pack(struct job *j)
+static void remove_pack(struct job *j, const struct fold_pack *pack)
 {
 	char name[20];
 	struct backend *backend = j->d->store->backend;
-	if (pack_bytes(j->c->batch->writer)) /* if it stays, it is found as garbage */
-		(void)!backend->ops->remove(backend, pack_name(pack_number(j->c->batch->writer), name), NULL);
+	if (pack->bytes) /* if it stays, it is found as garbage */
+		(void)!backend->ops->remove(backend, pack_name(pack->number, name), NULL);
 }
 
-static int call_hook(struct job *j, bool whole, struct error *err)
+static int seal(struct fold *f, struct pack_writer *w, struct error *err)
 {
-	struct disk *d = j->d;
-	struct pack_writer *w = j->c->batch->writer;
-	struct map_nodes none = { 0 };
-	struct fold f = {
-		.number = d->number,
-		.domain = d->domain,
-		.nodes = whole ? &j->nodes : &none,
-		.old = j->old,
-		.root = whole ? j->root : j->old,
-		.size = whole ? j->size : j->committed_size,
-		.final = whole && j->c->final,
-		.caller = j->c->caller,
-	};
-	int r = w ? pack_seal(w, err) : 0;
+	struct fold_pack *p = &f->packs[f->n_packs];
+	int r = pack_seal(w, err);
 	if (r)
 		return r;
-	if (w) {
-		f.items = pack_items(w, &f.n_items);
-		f.pack = pack_number(w);
-		f.pack_bytes = pack_bytes(w);
-	}
+	p->items = pack_items(w, &p->n_items);
+	p->number = pack_number(w);
+	p->bytes = pack_bytes(w);
+	f->n_packs += p->n_items > 0;
+	return 0;
+}
+
+static int call_hook(struct job *j, struct error *err)
+{
+	struct disk *d = j->d;
+	struct pack_writer *last = j->c->batch->writer;
+	struct fold f = {
+		.number = d->number, .domain = d->domain, .nodes = &j->nodes, .old = j->old, .root = j->root, .size = j->size,
+		.final = j->c->final, .caller = j->c->caller,
+	};
+	int r = 0;
+	for (unsigned i = 0; i < j->n_full && r == 0; i++)
+		r = seal(&f, j->full[i], err);
+	if (r == 0 && last)
+		r = seal(&f, last, err);
+	if (r)
+		return r;
 	r = d->hooks.commit(d->hooks.ctx, &f, err);
-	if (r == ERR_STALE && w)
-		remove_pack(j);
+	for (unsigned i = 0; r == ERR_STALE && i < f.n_packs; i++)
+		remove_pack(j, &f.packs[i]);
 	return r;
 }
 
@@ -213,12 +221,11 @@ static int publish(struct job *j, struct error *err)
 {
 	int r;
 	while ((r = build_map(j, err)) == ERR_FULL) {
-		r = call_hook(j, false, err);
-		if (r)
-			return r;
-		pack_free(steal(&j->c->batch->writer));
+		if (j->n_full == FOLD_PACKS - 1)
+			return fail(err, -EFBIG, "the map of disk %" PRIu64 " changes in too many places at once", j->d->number);
+		j->full[j->n_full++] = steal(&j->c->batch->writer);
 	}
-	return r ? r : call_hook(j, true, err);
+	return r ? r : call_hook(j, err);
 }
 
 /* --- afterwards --- */
@@ -318,6 +325,8 @@ int commit_batch(struct disk *d, const struct commit *c, struct error *err)
 		r = take_over(&j, err);
 	if (r == 0)
 		punch_committed(&j);
+	for (unsigned i = 0; i < j.n_full; i++)
+		pack_free(j.full[i]);
 	map_nodes_free(&j.nodes);
 	free(j.changes);
 	return r;

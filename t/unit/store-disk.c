@@ -56,11 +56,23 @@ static bool kids_exist(const struct fold *f)
 	return known(&f->root.hash);
 }
 
-static void forget_items(const struct fold *f, const bool *fresh)
+static void forget_items(const struct fold_pack *p, const bool *fresh)
 {
-	for (size_t i = 0; i < f->n_items; i++)
+	for (size_t i = 0; i < p->n_items; i++)
 		if (fresh[i])
-			index_mem_remove(mem, DOMAIN, &f->items[i].hash);
+			index_mem_remove(mem, DOMAIN, &p->items[i].hash);
+}
+
+static bool *insert_items(struct owner *o, const struct fold_pack *p)
+{
+	bool *fresh = calloc(p->n_items + 1, sizeof *fresh);
+	for (size_t i = 0; i < p->n_items; i++) {
+		o->right &= i == 0 || hash_compare(&p->items[i - 1].hash, &p->items[i].hash) < 0;
+		fresh[i] = !known(&p->items[i].hash);
+		if (fresh[i])
+			index_mem_insert(mem, DOMAIN, &p->items[i].hash, &p->items[i].place);
+	}
+	return fresh;
 }
 
 static int commit(void *ctx, const struct fold *f, struct error *err)
@@ -72,17 +84,17 @@ static int commit(void *ctx, const struct fold *f, struct error *err)
 		return fail(err, o->fail_code, "the catalog was told to fail");
 	}
 	o->right &= hash_equal(&f->old.hash, &o->root.hash) && f->number == o->number && f->domain == DOMAIN;
-	AUTO_FREE bool *fresh = calloc(f->n_items + 1, sizeof *fresh);
-	for (size_t i = 0; i < f->n_items; i++) {
-		o->right &= i == 0 || hash_compare(&f->items[i - 1].hash, &f->items[i].hash) < 0;
-		fresh[i] = !known(&f->items[i].hash);
-		if (fresh[i])
-			index_mem_insert(mem, DOMAIN, &f->items[i].hash, &f->items[i].place);
+	bool *fresh[FOLD_PACKS];
+	for (unsigned n = 0; n < f->n_packs; n++)
+		fresh[n] = insert_items(o, &f->packs[n]);
+	bool stale = !kids_exist(f);
+	for (unsigned n = 0; n < f->n_packs; n++) {
+		if (stale)
+			forget_items(&f->packs[n], fresh[n]);
+		free(fresh[n]);
 	}
-	if (!kids_exist(f)) {
-		forget_items(f, fresh);
+	if (stale)
 		return fail(err, ERR_STALE, "a kid does not exist");
-	}
 	o->root = f->root;
 	o->size = f->size;
 	o->commits++;
