@@ -52,8 +52,8 @@ static int do_reopen(struct cat_txn *txn, struct act *a, struct error *err)
 	d.image.state = STATE_PENDING;
 	d.image.reason[0] = 0;
 	d.image.changed = clock_real();
-	if (!d.image.upload[0] || d.row.mtime)
-		snprintf(d.image.upload, sizeof d.image.upload, "%s", d.image.upload[0] ? d.image.upload : "disk");
+	if (!d.image.upload[0])
+		snprintf(d.image.upload, sizeof d.image.upload, "disk");
 	d.row.mtime = 0;
 	act_node_changed(a, a->node, false);
 	r = disk_row_put(txn, &d.row);
