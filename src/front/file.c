@@ -59,7 +59,7 @@ static struct file *find(struct files *all, uint32_t conn, uint64_t fh)
 	return f;
 }
 
-static enum file_kind kind_of(uint64_t node)
+enum file_kind file_kind_of(uint64_t node)
 {
 	unsigned slot = node_slot(node);
 	switch (node_kind(node)) {
@@ -123,7 +123,7 @@ static struct file *new_file(const struct who *w, uint64_t fh, uint64_t node, in
 	f->conn = w->conn;
 	f->fh = fh;
 	f->node = node;
-	f->kind = kind_of(node);
+	f->kind = file_kind_of(node);
 	f->who = *w;
 	f->writable = (flags & O_ACCMODE) != O_RDONLY;
 	f->refs = 1;

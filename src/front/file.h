@@ -49,6 +49,7 @@ void files_free(struct front *); /* front.files, with everything that is still o
 
 /* Open: makes the file and notes it in the hold. The result is referenced. */
 int file_open(struct front *, const struct who *, uint64_t fh, uint64_t node, int flags, struct file **ret, struct error *err) MUST_USE;
+enum file_kind file_kind_of(uint64_t node);
 /* By handle; from the hold when it was opened in another daemon's life. -EBADF. */
 int file_get(struct front *, uint32_t conn, uint64_t fh, uint64_t node, struct file **ret, struct error *err) MUST_USE;
 void file_put(struct front *, struct file **);

@@ -30,6 +30,21 @@ static int may_open_disk(struct ask *a, uint64_t node, int flags, bool *ret_fixe
 	return 0;
 }
 
+/* Refused here and not at the first write: a shell tells the reason only of an open. */
+static int may_open_text(struct ask *a, uint64_t node, int flags)
+{
+	struct image i;
+	if ((flags & O_ACCMODE) == O_RDONLY)
+		return 0;
+	switch (file_kind_of(node)) {
+	case FILE_IS_TEXT: return fail(&a->err, -EPERM, "this file is made when it is read");
+	case FILE_IS_CONFIG: return decide(&a->who, MAY_MANAGE, NULL, NULL, &a->err);
+	default: break;
+	}
+	int r = tree_image(a->front->service, &a->who, node, &i, &a->err);
+	return r ? r : decide(&a->who, MAY_CHANGE, NULL, &i, &a->err);
+}
+
 static int truncate_opened(struct ask *a, uint64_t node, struct file *f)
 {
 	int r = upload_reopen(a->front->service, &a->who, node, &a->err);
@@ -44,7 +59,7 @@ static int open_node(struct ask *a, uint64_t node, struct fuse_file_info *fi)
 {
 	struct file *f = NULL;
 	bool fixed = false;
-	int r = node_kind(node) == NODE_DISK ? may_open_disk(a, node, fi->flags, &fixed) : 0;
+	int r = node_kind(node) == NODE_DISK ? may_open_disk(a, node, fi->flags, &fixed) : may_open_text(a, node, fi->flags);
 	if (!r)
 		r = file_open(a->front, &a->who, a->who.unique, node, fi->flags, &f, &a->err);
 	if (r)
