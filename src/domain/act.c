@@ -63,12 +63,12 @@ void act_path_image(struct act *a, struct cat_txn *txn, const struct image *i)
 	a->owner = i->owner;
 }
 
-static int write_log(struct cat_txn *txn, const struct act *a)
+int act_log(struct cat_txn *txn, const struct act *a)
 {
 	if (!a->operation || a->not_logged)
 		return 0;
 	struct log_entry e = { .time = clock_real(), .account = a->who->account, .owner = a->owner ? a->owner : a->who->account,
-			       .uid = a->who->uid };
+			       .uid = a->who->uid, .result = a->outcome };
 	snprintf(e.operation, sizeof e.operation, "%s", a->operation);
 	snprintf(e.path, sizeof e.path, "%s", a->path);
 	snprintf(e.detail, sizeof e.detail, "%s", a->detail);
@@ -90,12 +90,13 @@ static int run_in_txn(struct cat_txn *txn, void *arg, struct error *err)
 	a->result = 0;
 	a->n_events = 0;
 	a->not_logged = false;
+	a->outcome = 0;
 	a->owner = 0;
 	a->path[0] = a->detail[0] = 0;
 	memset(a->dropped, 0, sizeof a->dropped);
 	int r = a->fn(txn, a, err);
 	if (!r)
-		r = write_log(txn, a);
+		r = act_log(txn, a);
 	return r ? r : write_answer(txn, a);
 }
 

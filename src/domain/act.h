@@ -23,6 +23,7 @@ struct act {
 	/* set by fn; cleared before each run of it */
 	uint64_t result; /* node that came of it */
 	bool not_logged; /* nothing worth a line in the log came of it */
+	int outcome;     /* for the log: it was carried out, and this is what came of it */
 	uint32_t owner;  /* account it was done to; 0: the doer's own */
 	char path[400], detail[300];
 	uint64_t dropped[4]; /* disks that are gone after the commit */
@@ -42,6 +43,9 @@ void act_entry_changed(struct act *, uint64_t parent, const char *name);
 void act_node_changed(struct act *, uint64_t node, bool content);
 void act_shelf_changed(struct act *, const struct shelf *, const char *name);
 void act_drop_disk(struct act *, uint64_t disk);
+
+/* A line in the log: act_run() writes one; for what is committed in another frame. */
+int act_log(struct cat_txn *, const struct act *) MUST_USE;
 
 /* For fn: path for the log. */
 void act_path_image(struct act *, struct cat_txn *, const struct image *);

@@ -110,15 +110,16 @@ static int text_usage(struct text_walk *w)
 	return region_each(w->ask->txn, 0, usage_of_region, w);
 }
 
-/* ---- .log --------------------------------------------------------------------------------------- */
+/* ---- .log: time, account, uid, operation, path, result, detail; between tabs ------------------- */
 
 static int log_line_text(void *ctx, const struct log_entry *e)
 {
 	struct text_walk *w = ctx;
 	char t[TIME_TEXT_SIZE];
 	struct account a;
-	buf_addf(w->text, "%s %s uid=%u %s %s%s%s %s\n", time_text(e->time, t), account_get(w->ask->txn, e->account, &a) ? "?" : a.name,
-		 e->uid, e->operation, e->path, e->detail[0] ? " " : "", e->detail, e->result ? err_name(e->result) : "ok");
+	buf_addf(w->text, "%s\t%s\t%u\t%s\t%s\t%s\t%s\n", time_text(e->time, t),
+		 account_get(w->ask->txn, e->account, &a) ? "?" : a.name, e->uid, e->operation, e->path,
+		 e->result ? err_name(e->result) : "ok", e->detail);
 	return 0;
 }
 
