@@ -194,10 +194,8 @@ static int commit_fold(struct cat_txn *txn, void *arg, struct error *err)
 	if (r)
 		return r == ERR_STALE ? r : fail(err, r, "the catalog could not take the chunks of disk %llu (%s)",
 						 (unsigned long long)f->number, err_name(r));
-	if (!hash_equal(&row.root.hash, &f->root.hash) || row.size != f->size) {
-		row.mtime = clock_real();
+	if (!hash_equal(&row.root.hash, &f->root.hash) || row.size != f->size)
 		row.has_sha = false;
-	}
 	row.root = f->root;
 	row.size = f->size;
 	if (f->final && c->final)

@@ -44,7 +44,7 @@ static int do_reopen(struct cat_txn *txn, struct act *a, struct error *err)
 	int r = read_rows(txn, a->node, &d, err);
 	if (!r)
 		r = decide(a->who, MAY_CHANGE, NULL, &d.image, err);
-	if (r || !d.is_main || d.image.state == STATE_PENDING)
+	if (r || !d.is_main || (d.image.state == STATE_PENDING && !d.row.mtime))
 		return r;
 	if (d.image.used)
 		return fail(err, -EPERM, "the disk of %s has been used (read, copied or started from) and never changes again; "
@@ -67,7 +67,7 @@ int upload_reopen(struct service *s, const struct who *w, uint64_t disk_node, st
 	int r = tree_disk(s, w, disk_node, &d, err);
 	if (!r)
 		r = decide(w, MAY_CHANGE, NULL, &d.image, err);
-	if (r || !d.is_main || d.image.state == STATE_PENDING)
+	if (r || !d.is_main || (d.image.state == STATE_PENDING && !d.row.mtime))
 		return r;
 	return act_run(&a, err);
 }
@@ -232,6 +232,10 @@ static int apply_verdict(struct cat_txn *txn, struct settle *s, struct image *i,
 			r = fill_setting(txn, i, SET_ARCH, v->arch);
 	}
 	act_path_image(a, txn, i);
+	a->outcome = v->code;
+	a->not_logged = v->state == STATE_PENDING && !v->reason[0];
+	snprintf(a->detail, sizeof a->detail, "%s%.280s", !v->reason[0] && i->from ? "from " : "",
+		 v->reason[0] ? v->reason : i->from ? i->from_text : "");
 	act_node_changed(a, node_disk(disk), false);
 	act_node_changed(a, node_image(i->node, SLOT_DIR), false);
 	return r ? r : image_put(txn, i);
@@ -247,6 +251,8 @@ static int on_final_fold(struct cat_txn *txn, struct disks_final *final, struct 
 	s->act.n_events = 0;
 	memset(s->act.dropped, 0, sizeof s->act.dropped);
 	r = apply_verdict(txn, s, &i, row->no, err);
+	if (!r)
+		r = act_log(txn, &s->act);
 	if (row->mtime == 0)
 		row->mtime = clock_real();
 	row->has_sha = s->verdict.has_sha;

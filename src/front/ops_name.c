@@ -89,7 +89,9 @@ static int set_times(struct ask *a, uint64_t node, const struct stat *st, int wh
 		clock_gettime(CLOCK_REALTIME, &t);
 	else
 		t = st->st_mtim;
-	return act_set_mtime(a->front->service, &a->who, node, (int64_t)t.tv_sec * 1000000000 + t.tv_nsec, &a->err);
+	int r = act_set_mtime(a->front->service, &a->who, node, (int64_t)t.tv_sec * 1000000000 + t.tv_nsec, &a->err);
+	a->front->settled++; /* a write that comes later makes the time void: it has to ask again */
+	return r;
 }
 
 /* Only the directory of an image has a mode that means something. Owners, and modes of files, are set by tools that copy them along:
