@@ -449,6 +449,19 @@ struct lineage {
 	const struct image *from;
 };
 
+/* A program that reads and writes makes an import, which is allowed everywhere; this is about copies. */
+static int region_takes_copy(struct cat_txn *txn, const struct image *to, const struct image *from, struct error *err)
+{
+	struct region region;
+	int r = region_get(txn, to->shelf.region, &region);
+	if (r)
+		return fail(err, r, "this region is gone");
+	if (region.copy || to->shelf.region == from->shelf.region)
+		return 0;
+	return fail(err, -EROFS, "the region %s takes no copies from other regions: import the image there from its file (imagefs "
+		    "export, imagefs import)", region.name);
+}
+
 static int do_lineage(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	const struct lineage *l = (const struct lineage *)a; /* act is its first member */
@@ -460,6 +473,8 @@ static int do_lineage(struct cat_txn *txn, struct act *a, struct error *err)
 		r = image_get(txn, l->from->node, &from);
 	if (!r)
 		r = decide(a->who, MAY_COPY, NULL, &from, err);
+	if (!r)
+		r = region_takes_copy(txn, &d.image, &from, err);
 	if (r)
 		return r;
 	from.used = true;
