@@ -252,11 +252,11 @@ store_status() {
 }
 
 store_daemon_pid() {
-	store_status daemon_pid
+	store_status daemon-pid
 }
 
 keeper_pid() {
-	store_status keeper_pid
+	store_status keeper-pid
 }
 
 # make_disk FILE SIZE_MIB DATA_MIB SEED: see t/lib/mkdisk.c.
@@ -271,6 +271,60 @@ make_disk() {
 
 same() {
 	cmp "$1" "$2"
+}
+
+# absent PATH...: none of them is there, not even as a dangling link.
+absent() {
+	local path
+	for path; do
+		if [ -e "$path" ] || [ -L "$path" ]; then
+			echo "$path is there" >&2
+			return 1
+		fi
+	done
+}
+
+errno_text() {
+	case $1 in
+	EACCES) echo 'Permission denied' ;;
+	EBUSY) echo 'Device or resource busy' ;;
+	EDQUOT) echo 'Disk quota exceeded' ;;
+	EEXIST) echo 'File exists' ;;
+	EFBIG) echo 'File too large' ;;
+	EINVAL) echo 'Invalid argument' ;;
+	EISDIR) echo 'Is a directory' ;;
+	ENAMETOOLONG) echo 'File name too long' ;;
+	ENOENT) echo 'No such file or directory' ;;
+	ENOTDIR) echo 'Not a directory' ;;
+	ENOTEMPTY) echo 'Directory not empty' ;;
+	EPERM) echo 'Operation not permitted' ;;
+	EROFS) echo 'Read-only file system' ;;
+	EXDEV) echo 'Invalid cross-device link' ;;
+	*) echo "an errno that test-lib.sh does not know: $1" ;;
+	esac
+}
+
+# refused DESC ERRNO SENTENCE CMD...: CMD fails and says so, and the newest line that it left in $M/.why has this
+# errno and SENTENCE (extended regex) as its reason. In $REFUSED_WHY, if that is set, for a mount elsewhere.
+refused() {
+	local what=$1 errno=$2 sentence=$3 why=${REFUSED_WHY:-$M/.why} before line
+	shift 3
+	before=$(cat "$why")
+	if run "$@"; then
+		flunk "$what" "succeeded: $*"
+	elif [ "$status" -ge 124 ]; then
+		flunk "$what" "status $status is no orderly failure: $*"
+	elif ! grep -qF -- "$(errno_text "$errno")" "$T/.err"; then
+		flunk "$what" "failed without saying \"$(errno_text "$errno")\": $*"
+	elif line=$(tail -n 1 "$why") && [ "$(cat "$why")" = "$before" ]; then
+		flunk "$what" ".why has no new line"
+	elif [ "$(cut -f 5 <<<"$line")" != "$errno" ] || ! cut -f 6 <<<"$line" | grep -qE -- "$sentence"; then
+		flunk "$what" ".why says \"$line\""
+	else
+		pass "$what"
+		return
+	fi
+	show_output
 }
 
 # wait_until SECONDS CMD...: CMD is tried until it succeeds; fails when it hasn't by then.
