@@ -91,6 +91,21 @@ static int check_table(const struct source *src, struct error *err)
 	return table->kind == TABLE_NONE ? check_file_system(src, err) : 0;
 }
 
+/* Pieces may come in any order, and of any size: what has no beginning yet is not finished. */
+static int judge_odd_size(const struct source *src, struct error *err)
+{
+	uint8_t first[SECTOR];
+	uint32_t len = (uint32_t)MIN(src->size, (uint64_t)SECTOR);
+	int r = probe_read(src, first, len, 0, err);
+	if (r < 0)
+		return r;
+	if (is_zero(first, len))
+		return fail(err, -ENODATA, "The disk has no beginning yet, and ends at %" PRIu64 " bytes, in the middle of a "
+			    "sector: the upload is not finished.", src->size);
+	return fail(err, -EINVAL, "The disk has %" PRIu64 " bytes, which is not a multiple of 512: "
+		    "it is no raw disk, or the upload is cut.", src->size);
+}
+
 int probe_disk(const struct source *src, bool *ret_zero, struct error *err)
 {
 	if (ret_zero)
@@ -109,8 +124,5 @@ int probe_disk(const struct source *src, bool *ret_zero, struct error *err)
 	r = check_table(src, err);
 	if (r < 0)
 		return r;
-	if (src->size % SECTOR)
-		return fail(err, -EINVAL, "The disk has %" PRIu64 " bytes, which is not a multiple of 512: "
-			    "it is no raw disk, or the upload is cut.", src->size);
-	return 0;
+	return src->size % SECTOR ? judge_odd_size(src, err) : 0;
 }
