@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* check: in what order, and what is said.
  *
- * Everything but the bytes of chunks is compared within one snapshot of the catalog, while the garbage collector is held:
- * what the snapshot names is then still in the pool, whatever is written meanwhile, so nothing has to be retried. All bytes are
- * read before that (check_data.c), holding the collector for one pack at a time, because it takes long.
+ * Everything but the bytes of chunks is compared within one snapshot of the catalog, while the garbage
+ * collector is held: what the snapshot names is then still in the pool, whatever is written meanwhile,
+ * so nothing has to be retried. All bytes are read before that (check_data.c), holding the collector
+ * for one pack at a time, because it takes long.
  */
 #include "domain/check.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check_data: every frame of every pack is read, decoded and hashed, whether it lives or not. The damaged ones are remembered, so that
- * check_maps.c can tell which images they are missed in. */
+/* check_data: every frame of every pack is read, decoded and hashed, whether it lives or not. The
+ * damaged ones are remembered, so that check_maps.c can tell which images they are missed in. */
 #include <stdlib.h>
 
 #include "base/cleanup.h"

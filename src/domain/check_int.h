@@ -61,7 +61,8 @@ struct check {
 void check_problem(struct check *, enum problem_kind, const char *format, ...) __attribute__((format(printf, 3, 4)));
 void check_progress(struct check *, uint64_t done, uint64_t total, const char *what);
 
-/* A walk through a table went wrong. Rows that make no sense are a problem, and then 0; all else is an error. */
+/* A walk through a table went wrong. Rows that make no sense are a problem, and then 0; all else is an
+ * error. */
 int check_walked(struct check *, int r, const char *table, struct error *err) MUST_USE;
 
 /* The objects of the snapshot. */
@@ -74,7 +75,8 @@ int check_objects_each(struct check *, int (*each)(struct check *, struct check_
 
 struct check_pack *check_pack_find(struct check *, uint32_t no); /* NULL */
 
-/* The kids of a node, from where the snapshot says it lies. ERR_DAMAGED with a sentence when it can't be read. */
+/* The kids of a node, from where the snapshot says it lies. ERR_DAMAGED with a sentence when it can't
+ * be read. */
 int check_read_node(struct check *, uint32_t domain, const struct hash *, struct hash kids[NODE_FANOUT],
 		    struct error *err) MUST_USE;
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check_maps: every disk's map is walked down to its chunks, and what is missing is told by image and offset.
+/* check_maps: every disk's map is walked down to its chunks, and what is missing is told by image and
+ * offset.
  *
- * Images share most of their maps: a part that was found whole once is not walked again (OBJECT_WHOLE); one that isn't is, for every
- * image that has it, because each is to be named.
+ * Images share most of their maps: a part that was found whole once is not walked again (OBJECT_WHOLE);
+ * one that isn't is, for every image that has it, because each is to be named.
  */
 #include <stdio.h>
 
@@ -40,7 +41,8 @@ static void what_is_wrong(struct walk *w, const struct hash *hash, char ret[80])
 		return;
 	}
 	p = check_pack_find(w->check, row.place.pack);
-	snprintf(ret, 80, !p || p->state == PACK_LOST ? "is lost with pack %u" : "is damaged in pack %u", row.place.pack);
+	snprintf(ret, 80, !p || p->state == PACK_LOST ? "is lost with pack %u" : "is damaged in pack %u",
+		 row.place.pack);
 }
 
 static int bad_chunk(struct walk *w, const struct hash *hash, uint64_t chunk)
@@ -48,8 +50,8 @@ static int bad_chunk(struct walk *w, const struct hash *hash, uint64_t chunk)
 	char what[80];
 	what_is_wrong(w, hash, what);
 	if (loud(w))
-		check_problem(w->check, PROBLEM_MAP, "%s: chunk %llu (offset %llu) %s", w->name, (unsigned long long)chunk,
-			      (unsigned long long)chunk * CHUNK_SIZE, what);
+		check_problem(w->check, PROBLEM_MAP, "%s: chunk %llu (offset %llu) %s", w->name,
+			      (unsigned long long)chunk, (unsigned long long)chunk * CHUNK_SIZE, what);
 	return 0;
 }
 
@@ -59,7 +61,8 @@ static int bad_node(struct walk *w, const struct hash *hash, unsigned level, uin
 	uint64_t span = map_span((uint8_t)level);
 	what_is_wrong(w, hash, what);
 	if (loud(w))
-		check_problem(w->check, PROBLEM_MAP, "%s: the map of chunks %llu to %llu (from offset %llu on) %s", w->name,
+		check_problem(w->check, PROBLEM_MAP,
+			      "%s: the map of chunks %llu to %llu (from offset %llu on) %s", w->name,
 			      (unsigned long long)chunk, (unsigned long long)(chunk + span - 1),
 			      (unsigned long long)chunk * CHUNK_SIZE, what);
 	return 0;
@@ -82,8 +85,8 @@ static int walk_down(struct walk *w, const struct hash *hash, unsigned level, ui
 	return walk_node(w, at, hash, level, chunk, err);
 }
 
-static int walk_node(struct walk *w, struct check_object *at, const struct hash *hash, unsigned level, uint64_t chunk,
-		     struct error *err)
+static int walk_node(struct walk *w, struct check_object *at, const struct hash *hash, unsigned level,
+		     uint64_t chunk, struct error *err)
 {
 	struct hash kids[NODE_FANOUT];
 	uint64_t span = map_span((uint8_t)(level - 1));
@@ -104,7 +107,8 @@ static int walk_disk(struct walk *w, struct error *err)
 {
 	const struct disk_row *row = w->row;
 	if (row->root.levels < 1 || row->root.levels > LEVELS_MAX) {
-		check_problem(w->check, PROBLEM_MAP, "%s: its map has %u levels, which cannot be", w->name, row->root.levels);
+		check_problem(w->check, PROBLEM_MAP, "%s: its map has %u levels, which cannot be", w->name,
+			      row->root.levels);
 		return 0;
 	}
 	int r = walk_down(w, &row->root.hash, row->root.levels, 0, err);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check_names: every image is found by its name and id and is in the listing of its shelf; the shelves list and count nothing else; and
- * images and disks point at each other. */
+/* check_names: every image is found by its name and id and is in the listing of its shelf; the shelves
+ * list and count nothing else; and images and disks point at each other. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,7 +61,8 @@ static void check_disk_of(struct check *c, const struct image *i, const char *pa
 		return;
 	int r = disk_row_get(c->txn, i->disk, &row);
 	if (r < 0)
-		check_problem(c, PROBLEM_NAME, "image %s: its disk (%llu) is not there", path, (unsigned long long)i->disk);
+		check_problem(c, PROBLEM_NAME, "image %s: its disk (%llu) is not there", path,
+			      (unsigned long long)i->disk);
 	else if (row.image != i->node)
 		check_problem(c, PROBLEM_NAME, "image %s: its disk (%llu) belongs to another image", path,
 			      (unsigned long long)i->disk);
@@ -111,14 +112,16 @@ static void check_shelf(struct check *c, const struct shelf_count *s)
 	int r = image_each(c->txn, &s->shelf, 0, count_listed, &l);
 	const char *what = s->shelf.trash ? "trash" : "shelf";
 	if (r < 0 || l.strange || l.rows != s->rows)
-		check_problem(c, PROBLEM_NAME, "the %s of account %u, region %u, type %u lists %llu entries, but it has %llu",
-			      what, s->shelf.account, s->shelf.region, s->shelf.type, (unsigned long long)l.rows,
-			      (unsigned long long)s->rows);
+		check_problem(c, PROBLEM_NAME,
+			      "the %s of account %u, region %u, type %u lists %llu entries, but it has %llu",
+			      what, s->shelf.account, s->shelf.region, s->shelf.type,
+			      (unsigned long long)l.rows, (unsigned long long)s->rows);
 	r = image_count(c->txn, &s->shelf, &images);
 	if (r < 0 || images != s->images)
-		check_problem(c, PROBLEM_TOTALS, "the %s of account %u, region %u, type %u counts %llu images, but it has %llu",
-			      what, s->shelf.account, s->shelf.region, s->shelf.type, (unsigned long long)images,
-			      (unsigned long long)s->images);
+		check_problem(c, PROBLEM_TOTALS,
+			      "the %s of account %u, region %u, type %u counts %llu images, but it has %llu",
+			      what, s->shelf.account, s->shelf.region, s->shelf.type,
+			      (unsigned long long)images, (unsigned long long)s->images);
 }
 
 int check_names(struct check *c, struct error *err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check_objects: all objects of the snapshot as one sorted table. A large one lives in an unlinked file in the store's folder, so that memory
- * is the page cache's business. The file's space is allocated first: a full disk is an error, not a SIGBUS. */
+/* check_objects: all objects of the snapshot as one sorted table. A large one lives in an unlinked file
+ * in the store's folder, so that memory is the page cache's business. The file's space is allocated
+ * first: a full disk is an error, not a SIGBUS. */
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,8 @@ static int table_file(struct check *c, size_t len, int *ret, struct error *err)
 		return fail_errno(err, "No temporary file can be made in %s", c->service->dir);
 	int r = posix_fallocate(fd, 0, (off_t)len);
 	if (r)
-		return fail(err, -r, "There is no room in %s for a temporary file of %zu bytes.", c->service->dir, len);
+		return fail(err, -r, "There is no room in %s for a temporary file of %zu bytes.",
+			    c->service->dir, len);
 	*ret = steal_fd(&fd);
 	return 0;
 }
@@ -75,7 +77,8 @@ int check_objects_load(struct check *c, struct error *err)
 	uint8_t cursor[32] = { 0 };
 	AUTO_FREE struct loose *found = calloc(LOOK_AT, sizeof *found);
 	int n = pack_totals(c->txn, &bytes, &live, &packs, &count);
-	int r = n < 0 ? fail(err, n, "The catalog's totals cannot be read (%s).", err_name(n)) : make_table(c, count, err);
+	int r = n < 0 ? fail(err, n, "The catalog's totals cannot be read (%s).", err_name(n))
+		      : make_table(c, count, err);
 	if (r < 0 || !found)
 		return r < 0 ? r : fail(err, -ENOMEM, "There is no memory to check.");
 	while ((n = object_each(c->txn, cursor, found, LOOK_AT)) > 0)
@@ -124,7 +127,9 @@ static int unpack_node(const struct place *p, const uint8_t *frame, const struct
 	if (codec_unpack(frame, p->length, kids, NODE_SIZE) < 0)
 		return fail(err, ERR_DAMAGED, "its bytes do not match their checksum");
 	hash_of(kids, NODE_SIZE, &found);
-	return memcmp(&found, hash, OBJECT_KEY_SIZE - 4) == 0 ? 0 : fail(err, ERR_DAMAGED, "its bytes are those of another");
+	return memcmp(&found, hash, OBJECT_KEY_SIZE - 4) == 0
+		       ? 0
+		       : fail(err, ERR_DAMAGED, "its bytes are those of another");
 }
 
 int check_read_node(struct check *c, uint32_t domain, const struct hash *hash, struct hash kids[NODE_FANOUT],

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* check_orphans: what lies in the store's folders and belongs to nobody.
  *
- * A pack is sealed a moment before its row is written, and its row goes a moment before its bytes: one that has no row and was made
- * by this process is looked at again for a while before it is called an orphan. A disk's row is there before its overlay, and files of a deleted
- * disk stay while somebody has it open.
+ * A pack is sealed a moment before its row is written, and its row goes a moment before its bytes: one
+ * that has no row and was made by this process is looked at again for a while before it is called an
+ * orphan. A disk's row is there before its overlay, and files of a deleted disk stay while somebody has
+ * it open.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -88,8 +89,10 @@ static int check_pool(struct check *c, struct error *err)
 		r = look_again(&o, err);
 	}
 	for (size_t i = 0; i < o.count && r == 0; i++)
-		check_problem(c, PROBLEM_ORPHAN, "pack %u is in the pool, but the catalog does not know it (the next start of the "
-			      "daemon removes it)", o.packs[i]);
+		check_problem(c, PROBLEM_ORPHAN,
+			      "pack %u is in the pool, but the catalog does not know it (the next start of the "
+			      "daemon removes it)",
+			      o.packs[i]);
 	free(o.packs);
 	return r;
 }
@@ -120,8 +123,10 @@ static int check_overlays(struct check *c, struct error *err)
 		char file[4096];
 		snprintf(file, sizeof file, "%s/%s", path, e->d_name);
 		if (no && is_orphan(c, no) && access(file, F_OK) == 0)
-			check_problem(c, PROBLEM_ORPHAN, "overlay/%s belongs to a disk that is gone (the next start of the daemon "
-				      "removes it)", e->d_name);
+			check_problem(c, PROBLEM_ORPHAN,
+				      "overlay/%s belongs to a disk that is gone (the next start of the daemon "
+				      "removes it)",
+				      e->d_name);
 	}
 	closedir(dir);
 	return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check_pack: pack rows against the files, objects' rows against the packs' own indexes, live numbers and totals against both. */
+/* check_pack: pack rows against the files, objects' rows against the packs' own indexes, live numbers
+ * and totals against both. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,11 +60,13 @@ static int check_row(struct check *c, struct check_object *at, const struct loos
 	pack->live_count++;
 	if (p->offset < PACK_HEADER_SIZE || (uint64_t)p->offset + p->length + PACK_FOOTER_SIZE > pack->row.bytes) {
 		at->flags |= OBJECT_BAD;
-		check_problem(c, PROBLEM_OBJECT, "object %s should be at offset %u of pack %u, which is outside of it",
+		check_problem(c, PROBLEM_OBJECT,
+			      "object %s should be at offset %u of pack %u, which is outside of it",
 			      object_name(o, name), p->offset, p->pack);
 	}
 	if (pack->row.domain != o->domain)
-		check_problem(c, PROBLEM_OBJECT, "object %s belongs to domain %u, but pack %u that it is in to domain %u",
+		check_problem(c, PROBLEM_OBJECT,
+			      "object %s belongs to domain %u, but pack %u that it is in to domain %u",
 			      object_name(o, name), o->domain, p->pack, pack->row.domain);
 	return 0;
 }
@@ -71,9 +74,10 @@ static int check_row(struct check *c, struct check_object *at, const struct loos
 static void check_live(struct check *c, const struct check_pack *p)
 {
 	if (p->live_bytes != p->row.live_bytes || p->live_count != p->row.live_count)
-		check_problem(c, PROBLEM_TOTALS, "pack %u is said to have %u live objects of %llu bytes, but it has %u of %llu",
-			      p->row.no, p->row.live_count, (unsigned long long)p->row.live_bytes, p->live_count,
-			      (unsigned long long)p->live_bytes);
+		check_problem(c, PROBLEM_TOTALS,
+			      "pack %u is said to have %u live objects of %llu bytes, but it has %u of %llu",
+			      p->row.no, p->row.live_count, (unsigned long long)p->row.live_bytes,
+			      p->live_count, (unsigned long long)p->live_bytes);
 }
 
 /* ---- files */
@@ -99,7 +103,8 @@ static int check_item(struct check *c, const struct check_pack *p, const struct 
 	if (same_place(&row.place, &item->place))
 		return 0;
 	at->flags |= OBJECT_BAD;
-	check_problem(c, PROBLEM_OBJECT, "object %s should be at offset %u of pack %u, but the pack has it at offset %u",
+	check_problem(c, PROBLEM_OBJECT,
+		      "object %s should be at offset %u of pack %u, but the pack has it at offset %u",
 		      hash_hex(&item->hash, hex), row.place.offset, p->row.no, item->place.offset);
 	return 0;
 }
@@ -129,8 +134,9 @@ static int check_file(struct check *c, struct check_pack *p, struct error *err)
 	int r = b->ops->size(b, pack_name(p->row.no, name), &size, &why);
 	if (r == -ENOENT) {
 		p->state = PACK_LOST;
-		check_problem(c, PROBLEM_PACK, "pack %u (%s) is gone from the pool, with %u objects that live in it",
-			      p->row.no, name, p->live_count);
+		check_problem(c, PROBLEM_PACK,
+			      "pack %u (%s) is gone from the pool, with %u objects that live in it", p->row.no,
+			      name, p->live_count);
 		return 0;
 	}
 	if (r < 0) {
@@ -156,7 +162,8 @@ static int check_placed(struct check *c, struct check_object *at, const struct l
 		at->flags |= OBJECT_BAD; /* that was said of the pack */
 	else if (p->state == PACK_WHOLE && !(at->flags & OBJECT_BAD)) {
 		at->flags |= OBJECT_BAD;
-		check_problem(c, PROBLEM_OBJECT, "object %s should be in pack %u, but the pack's index does not have it",
+		check_problem(c, PROBLEM_OBJECT,
+			      "object %s should be in pack %u, but the pack's index does not have it",
 			      object_name(o, name), p->row.no);
 	}
 	return 0;
@@ -184,11 +191,12 @@ static int check_totals(struct check *c, struct error *err)
 		sum_live += c->packs[i].row.live_bytes;
 	}
 	if (bytes != sum || live != sum_live || packs != c->n_packs || objects != c->n_objects)
-		check_problem(c, PROBLEM_TOTALS, "the store is said to have %llu bytes in %llu packs, %llu of them live in %llu "
-			      "objects, but it has %llu in %zu, %llu in %llu", (unsigned long long)bytes,
-			      (unsigned long long)packs, (unsigned long long)live, (unsigned long long)objects,
-			      (unsigned long long)sum, c->n_packs, (unsigned long long)sum_live,
-			      (unsigned long long)c->n_objects);
+		check_problem(c, PROBLEM_TOTALS,
+			      "the store is said to have %llu bytes in %llu packs, %llu of them live in %llu "
+			      "objects, but it has %llu in %zu, %llu in %llu",
+			      (unsigned long long)bytes, (unsigned long long)packs, (unsigned long long)live,
+			      (unsigned long long)objects, (unsigned long long)sum, c->n_packs,
+			      (unsigned long long)sum_live, (unsigned long long)c->n_objects);
 	return 0;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check_refs: references are counted anew: a node's to its kids, a disk row's and a hold's to their roots; and compared with what
- * the rows say. Too many mean room that is never given back; too few mean that something in use will be removed. When a node could not
- * be read, its kids' counts are short for that reason, so only those that are too high on our side are told. The list of
- * loose objects has to be that of those with no references. */
+/* check_refs: references are counted anew: a node's to its kids, a disk row's and a hold's to their
+ * roots; and compared with what the rows say. Too many mean room that is never given back; too few mean
+ * that something in use will be removed. When a node could not be read, its kids' counts are short for
+ * that reason, so only those that are too high on our side are told. The list of loose objects has to
+ * be that of those with no references. */
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -47,7 +48,8 @@ static int count_kids(struct check *c, struct check_object *at, const struct loo
 	}
 	for (unsigned i = 0; i < NODE_FANOUT && r == 0; i++)
 		if (!count_one(c, o->domain, &kids[i]))
-			check_problem(c, PROBLEM_OBJECT, "object %s, a part of a map, names object %s, which is not there",
+			check_problem(c, PROBLEM_OBJECT,
+				      "object %s, a part of a map, names object %s, which is not there",
 				      short_hex(&o->hash, name), short_hex(&kids[i], kid));
 	return r;
 }
@@ -63,9 +65,11 @@ static int count_hold(void *ctx, uint64_t no, uint32_t domain, const struct map_
 	struct check *c = ctx;
 	struct disk_row row;
 	if (disk_row_get(c->txn, no, &row) == -ENOENT)
-		check_problem(c, PROBLEM_REFS, "a map is held for disk %llu, which is not there", (unsigned long long)no);
+		check_problem(c, PROBLEM_REFS, "a map is held for disk %llu, which is not there",
+			      (unsigned long long)no);
 	if (!count_one(c, domain, &root->hash))
-		check_problem(c, PROBLEM_REFS, "the map that is held for disk %llu is not there", (unsigned long long)no);
+		check_problem(c, PROBLEM_REFS, "the map that is held for disk %llu is not there",
+			      (unsigned long long)no);
 	return 0;
 }
 
@@ -74,11 +78,15 @@ static int compare_refs(struct check *c, struct check_object *at, const struct l
 	char name[HASH_HEX_SIZE];
 	c->n_loose += o->row.refs == 0;
 	if (o->row.refs < at->counted)
-		check_problem(c, PROBLEM_REFS, "object %s is counted as used %u times, but it is %u times: it may be removed "
-			      "while it is in use", short_hex(&o->hash, name), o->row.refs, at->counted);
+		check_problem(c, PROBLEM_REFS,
+			      "object %s is counted as used %u times, but it is %u times: it may be removed "
+			      "while it is in use",
+			      short_hex(&o->hash, name), o->row.refs, at->counted);
 	else if (o->row.refs > at->counted && c->counts_complete)
-		check_problem(c, PROBLEM_REFS, "object %s is counted as used %u times, but it is %u times: it is never "
-			      "removed", short_hex(&o->hash, name), o->row.refs, at->counted);
+		check_problem(c, PROBLEM_REFS,
+			      "object %s is counted as used %u times, but it is %u times: it is never "
+			      "removed",
+			      short_hex(&o->hash, name), o->row.refs, at->counted);
 	return 0;
 }
 
@@ -96,8 +104,10 @@ static int check_loose_list(struct check *c, struct error *err)
 	while ((n = object_loose(c->txn, cursor, found, LOOK_AT)) > 0)
 		for (int i = 0; i < n; i++, listed++)
 			if (found[i].row.refs)
-				check_problem(c, PROBLEM_REFS, "object %s is on the list of those that nothing refers to, but %u do",
-					      short_hex(&found[i].hash, name), found[i].row.refs);
+				check_problem(
+					c, PROBLEM_REFS,
+					"object %s is on the list of those that nothing refers to, but %u do",
+					short_hex(&found[i].hash, name), found[i].row.refs);
 	if (n == 0 && listed != c->n_loose)
 		check_problem(c, PROBLEM_REFS, "nothing refers to %llu objects, but %llu are on the list of those",
 			      (unsigned long long)c->n_loose, (unsigned long long)listed);

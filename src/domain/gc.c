@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gc: the thread, the pins, and the order of the jobs.
  *
- * A run goes through the jobs in the order in which one makes work for the next: rows (gc_trash.c), objects (gc_loose.c),
- * packs (gc_pack.c). Each job is a row of steps, each step at most one small write transaction. Only one run
- * goes on at a time; between its steps it can be stopped (gc_stop) or held (gc_hold).
+ * A run goes through the jobs in the order in which one makes work for the next: rows (gc_trash.c),
+ * objects (gc_loose.c), packs (gc_pack.c). Each job is a row of steps, each step at most one small
+ * write transaction. Only one run goes on at a time; between its steps it can be stopped (gc_stop) or
+ * held (gc_hold).
  *
- * The thread runs all jobs once a minute, and those for objects and packs soon after gc_wake(): going through all
- * images for every fold would be too much.
+ * The thread runs all jobs once a minute, and those for objects and packs soon after gc_wake(): going
+ * through all images for every fold would be too much.
  */
 #include "domain/gc.h"
 
@@ -218,7 +219,8 @@ static int run(struct gc_work *w, bool rows, struct error *err)
 	return r == -ECANCELED ? 0 : r;
 }
 
-int gc_run(struct gc *gc, void (*say)(void *ctx, const char *line), void *ctx, struct gc_report *ret, struct error *err)
+int gc_run(struct gc *gc, void (*say)(void *ctx, const char *line), void *ctx, struct gc_report *ret,
+	   struct error *err)
 {
 	struct gc_report report = { 0 };
 	struct gc_work w = { gc, gc->service, &report, say, ctx };

@@ -3,11 +3,12 @@
  *
  * Taken are packs of one pool and domain whose live frames fit into one new pack:
  *
- *      live frames ──read, verified──► new pack, sealed ──► rows moved in small transactions ──► old rows, then old bytes go
+ *      live frames ──read, verified──► new pack, sealed ──► rows moved, in small transactions
+ *                                      ──► old rows go, then old bytes
  *
- * A reader that looked up the old place and finds the pack gone looks again (store.c). A pack with a damaged
- * live frame stays as it is: nothing of it is moved, so that nothing gets worse. Frames of it that were
- * already copied are dead bytes of the new pack.
+ * A reader that looked up the old place and finds the pack gone looks again (store.c). A pack with a
+ * damaged live frame stays as it is: nothing of it is moved, so that nothing gets worse. Frames of it
+ * that were already copied are dead bytes of the new pack.
  */
 #include <stdlib.h>
 
@@ -175,7 +176,9 @@ static int check_frame(struct compaction *c, const struct pack_item *item, struc
 	if (r < 0)
 		return fail(err, r, "a frame does not match its checksum");
 	hash_of(c->data, size, &hash);
-	return hash_equal(&hash, &item->hash) ? 0 : fail(err, ERR_DAMAGED, "a frame holds something else than its name says");
+	return hash_equal(&hash, &item->hash)
+		       ? 0
+		       : fail(err, ERR_DAMAGED, "a frame holds something else than its name says");
 }
 
 static int copy_frame(struct compaction *c, const struct pack_item *item, struct error *err)
@@ -228,8 +231,9 @@ static int copy_pack(struct compaction *c, const struct pack_row *row, struct er
 		return r;
 	}
 	if (r < 0)
-		gc_bad(c->work->gc, row->no, "pack-%08x is damaged and stays as it is, although much of it is dead: %s",
-		       row->no, why.text);
+		gc_bad(c->work->gc, row->no,
+		       "pack-%08x is damaged and stays as it is, although much of it is dead: %s", row->no,
+		       why.text);
 	return 0;
 }
 
@@ -243,7 +247,8 @@ static void find_new_places(struct compaction *c)
 	size_t count;
 	const struct pack_item *items = pack_items(c->writer, &count);
 	for (size_t i = 0; i < c->n_moves; i++) {
-		const struct pack_item *item = bsearch(&c->moves[i].hash, items, count, sizeof *items, compare_item);
+		const struct pack_item *item =
+			bsearch(&c->moves[i].hash, items, count, sizeof *items, compare_item);
 		if (!item)
 			abort(); /* it was added to this very pack */
 		c->moves[i].to = item->place;
@@ -304,7 +309,8 @@ static bool has_row(struct service *s, uint32_t pack)
 	return r == 0;
 }
 
-/* A pack that has live objects even now has some that its own index does not know, or is damaged: it is not tried again. */
+/* A pack that has live objects even now has some that its own index does not know, or is damaged: it is
+ * not tried again. */
 static int drop_sources(struct compaction *c, struct error *err)
 {
 	uint32_t packs[GC_PACKS_MAX];
@@ -317,8 +323,10 @@ static int drop_sources(struct compaction *c, struct error *err)
 	c->work->report->packs_compacted += dropped;
 	for (unsigned i = 0; i < c->count && dropped < c->count && !c->full; i++)
 		if (has_row(c->work->service, packs[i]))
-			gc_bad(c->work->gc, packs[i], "pack-%08x could not be compacted: its index does not have all that "
-			       "should be in it. 'imagefs check' tells more.", packs[i]);
+			gc_bad(c->work->gc, packs[i],
+			       "pack-%08x could not be compacted: its index does not have all that "
+			       "should be in it. 'imagefs check' tells more.",
+			       packs[i]);
 	return 0;
 }
 

@@ -25,14 +25,15 @@ void gc_release(struct gc *);
 
 bool gc_pinned(struct gc *, uint32_t domain, const struct hash *); /* by 16 bytes of the hash */
 
-/* Something is wrong with the thing of this number (of a pack, or the begin of a hash): a warning in the log, the first time.
- * gc_is_bad: was that said? */
+/* Something is wrong with the thing of this number (of a pack, or the begin of a hash): a warning in
+ * the log, the first time. gc_is_bad: was that said? */
 void gc_bad(struct gc *, uint64_t thing, const char *format, ...) __attribute__((format(printf, 3, 4)));
 bool gc_is_bad(struct gc *, uint64_t thing);
 
 void gc_say(const struct gc_work *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* What was there before this process began, so that what is being made right now is never taken for a leftover. */
+/* What was there before this process began, so that what is being made right now is never taken for a
+ * leftover. */
 uint32_t gc_first_new_pack(const struct gc *);
 uint64_t gc_last_old_disk(const struct gc *);
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* gc_loose: objects with no references go out of the index.
  *
- * A node takes the references to its kids with it, in the same transaction; they may become loose by that and are found by the next
- * sweep. A step is a group of objects small enough for one transaction. Whether an object is still loose is decided inside of it
- * (object_remove), and so is whether it is pinned.
+ * A node takes the references to its kids with it, in the same transaction; they may become loose by
+ * that and are found by the next sweep. A step is a group of objects small enough for one transaction.
+ * Whether an object is still loose is decided inside of it (object_remove), and so is whether it is
+ * pinned.
  *
- * A node that can't be read is kept, with all below it, because what it refers to is not known; so is an object with which
- * the catalog is at odds. Both are logged, and found by check.
+ * A node that can't be read is kept, with all below it, because what it refers to is not known; so is
+ * an object with which the catalog is at odds. Both are logged, and found by check.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -88,8 +89,10 @@ static int write_one_by_one(struct gc_work *w, struct group *g)
 		char hex[HASH_HEX_SIZE];
 		int r = write_items(w, g, i, i + 1, &err);
 		if (r == ERR_STALE || r == ERR_DAMAGED)
-			gc_bad(w->gc, thing_of(&g->items[i].object), "Object %.32s is loose, but what it refers to is not "
-			       "counted so; it is kept. 'imagefs check' tells more.", hash_hex(&g->items[i].object.hash, hex));
+			gc_bad(w->gc, thing_of(&g->items[i].object),
+			       "Object %.32s is loose, but what it refers to is not "
+			       "counted so; it is kept. 'imagefs check' tells more.",
+			       hash_hex(&g->items[i].object.hash, hex));
 		else if (r < 0)
 			return r;
 	}
@@ -117,7 +120,8 @@ static int load_kids(struct gc_work *w, const struct loose *o, struct hash kids[
 	struct error err;
 	int r = store_get(store, o->domain, OBJECT_NODE, &o->hash, &ref, &err);
 	if (r < 0) {
-		gc_bad(w->gc, thing_of(o), "A part of a deleted disk's map is damaged, so what it names cannot be removed: %s",
+		gc_bad(w->gc, thing_of(o),
+		       "A part of a deleted disk's map is damaged, so what it names cannot be removed: %s",
 		       err.text);
 		return r;
 	}

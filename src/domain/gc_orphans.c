@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gc_orphans: what a crash left behind: packs that were sealed and never told to the catalog, packs whose rows went and whose
- * bytes didn't, overlay files of disks that are gone. Looked for once, at the begin; only what is older than this process counts. */
+/* gc_orphans: what a crash left behind: packs that were sealed and never told to the catalog, packs
+ * whose rows went and whose bytes didn't, overlay files of disks that are gone. Looked for once, at the
+ * begin; only what is older than this process counts. */
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>

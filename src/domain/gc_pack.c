@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gc_pack: packs of which nothing is left are removed: the rows in a transaction, and after its commit the bytes. What a crash leaves
- * between the two is an orphan, which the next start removes. */
+/* gc_pack: packs of which nothing is left are removed: the rows in a transaction, and after its commit
+ * the bytes. What a crash leaves between the two is an orphan, which the next start removes. */
 #include "catalog/object_tab.h"
 #include "domain/gc_int.h"
 
@@ -43,8 +43,8 @@ int gc_drop_packs(struct gc_work *w, const uint32_t *packs, unsigned count, unsi
 		struct error why;
 		r = b->ops->remove(b, pack_name(d.dropped[i].no, name), &why);
 		if (r < 0 && r != -ENOENT)
-			gc_bad(w->gc, d.dropped[i].no, "A dead pack could not be removed, the next start tries again: %s",
-			       why.text);
+			gc_bad(w->gc, d.dropped[i].no,
+			       "A dead pack could not be removed, the next start tries again: %s", why.text);
 		w->report->packs_removed++;
 	}
 	*ret = d.n_dropped;

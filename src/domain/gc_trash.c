@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* gc_trash: rows whose time is over: those in the trash are deleted for good, uploads that nobody finished go to the trash.
+/* gc_trash: rows whose time is over: those in the trash are deleted for good, uploads that nobody
+ * finished go to the trash.
  *
- * Rows are looked for in a snapshot, a few at a time; each is looked at again in the transaction that changes it, because
- * somebody may have taken it out of the trash, or gone on with the upload, in between.
+ * Rows are looked for in a snapshot, a few at a time; each is looked at again in the transaction that
+ * changes it, because somebody may have taken it out of the trash, or gone on with the upload, in
+ * between.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -28,8 +30,8 @@ struct search {
 	struct cat_txn *txn;
 	struct service *service;
 	due_fn due;
-	/* Is it in use, so that it has to wait? 1, 0, or an error. NULL: never. Not asked in a write transaction, which must not wait
-	 * for the disks' lock. */
+	/* Is it in use, so that it has to wait? 1, 0, or an error. NULL: never. Not asked in a write
+	 * transaction, which must not wait for the disks' lock. */
 	int (*busy)(struct search *, const struct image *);
 	int64_t now;
 	unsigned count;
@@ -85,7 +87,8 @@ static int search(struct gc_work *w, struct search *s, struct error *err)
 	return r < 0 ? fail(err, r, "The list of images cannot be read (%s).", err_name(r)) : r;
 }
 
-/* A few rows that are changed together. What the kernels and the disks are to be told is kept for after the commit. */
+/* A few rows that are changed together. What the kernels and the disks are to be told is kept for after
+ * the commit. */
 struct changed {
 	struct shelf shelf, old_shelf;
 	char name[TRASH_NAME_MAX + 1], old_name[TRASH_NAME_MAX + 1];
@@ -134,7 +137,8 @@ static int change_rows(struct cat_txn *txn, void *arg, struct error *err)
 static void tell_entry(const struct service_events *e, const struct shelf *shelf, const char *name)
 {
 	uint64_t own = tree_shelf_node(shelf);
-	uint64_t nodes[2] = { own, node_make(NODE_PLACE, (uint64_t)shelf->account << 16 | shelf->region, node_slot(own)) };
+	uint64_t nodes[2] = { own, node_make(NODE_PLACE, (uint64_t)shelf->account << 16 | shelf->region,
+					     node_slot(own)) };
 	for (unsigned i = 0; i < (shelf->account ? 2 : 1); i++) {
 		if (e->entry)
 			e->entry(e->ctx, nodes[i], name);

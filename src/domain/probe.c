@@ -2,9 +2,9 @@
 /* probe: is this a raw disk, and all of it?
  *
  * In this order, so that the most helpful sentence wins: nothing but zeros; a container format
- * (probe_container.c); an odd size; a partition table (probe_table.c, probe_gpt.c) or, without one,
- * an ext file system that needs more bytes than there are. What is left is taken: guests may keep anything on a
- * data disk.
+ * (probe_container.c); an odd size; a partition table (probe_table.c, probe_gpt.c) or, without one, an
+ * ext file system that needs more bytes than there are. What is left is taken: guests may keep anything
+ * on a data disk.
  *
  * Whether all is zero needs all bytes only when all is zero: both ends are looked at first.
  */

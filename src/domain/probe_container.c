@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* probe_container: bytes that hold a disk in some wrapping, rather than being one.
  *
- * Known by the marks that qemu and the unpackers themselves go by, so that what is taken as raw is not taken for
- * something else by another program later. Only a mark is looked at, nothing in it is followed.
+ * Known by the marks that qemu and the unpackers themselves go by, so that what is taken as raw is not
+ * taken for something else by another program later. Only a mark is looked at, nothing in it is
+ * followed.
  */
 #include <ctype.h>
 #include <stdio.h>
@@ -77,7 +78,8 @@ static bool is_ova(const uint8_t *head)
 	return memcmp(head + 257, "ustar", 5) == 0 && len > 4 && memcmp(name + len - 4, ".ovf", 4) == 0;
 }
 
-/* A fixed VHD: raw bytes with a footer after them. Its checksum is the complement of the sum of its other bytes. */
+/* A fixed VHD: raw bytes with a footer after them. Its checksum is the complement of the sum of its
+ * other bytes. */
 static bool is_vhd_footer(const uint8_t foot[SECTOR])
 {
 	uint32_t sum = 0;

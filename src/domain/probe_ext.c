@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* probe_ext: files of an ext2/3/4 file system, by libext2fs over a source. The only file that knows libext2fs.
+/* probe_ext: files of an ext2/3/4 file system, by libext2fs over a source. The only file that knows
+ * libext2fs.
  *
- * The file system may be hostile. What libext2fs would trust blindly is checked before it gets to see it: the length
- * and the number of groups in the super block. It then reads through an io_manager of ours that stays
- * inside the partition and gives up after READS_MAX reads or BYTES_MAX bytes, so that cycles and
- * bombs end. Nothing is ever written.
+ * The file system may be hostile. What libext2fs would trust blindly is checked before it gets to see
+ * it: the length and the number of groups in the super block. It then reads through an io_manager of
+ * ours that stays inside the partition and gives up after READS_MAX reads or BYTES_MAX bytes, so that
+ * cycles and bombs end. Nothing is ever written.
  */
 #include <ext2fs/ext2fs.h>
 #include <inttypes.h>
@@ -114,7 +115,9 @@ static errcode_t io_read64(io_channel c, unsigned long long block, int count, vo
 	ext->bytes += len;
 	if (++ext->reads > READS_MAX || ext->bytes > BYTES_MAX)
 		return EXT2_ET_SHORT_READ;
-	return probe_read(ext->src, buf, (uint32_t)len, ext->offset + block * size, NULL) < 0 ? EXT2_ET_SHORT_READ : 0;
+	return probe_read(ext->src, buf, (uint32_t)len, ext->offset + block * size, NULL) < 0
+		       ? EXT2_ET_SHORT_READ
+		       : 0;
 }
 
 static errcode_t io_read(io_channel c, unsigned long block, int count, void *buf)
@@ -186,8 +189,8 @@ void probe_ext_close(struct probe_ext *ext)
 	free(ext);
 }
 
-/* ---- paths. Walked here, because libext2fs believes the length of a link. Inline data is not understood: libext2fs
- * believes too much on the way to it, and systems don't have it. */
+/* ---- paths. Walked here, because libext2fs believes the length of a link. Inline data is not
+ * understood: libext2fs believes too much on the way to it, and systems don't have it. */
 
 static int load_inode(struct probe_ext *ext, ext2_ino_t ino, struct ext2_inode *ret)
 {

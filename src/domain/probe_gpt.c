@@ -2,8 +2,8 @@
 /* probe_gpt: partitions by GPT, for sectors of 512 and of 4096 bytes.
  *
  * The header at the disk's begin is believed if its checksum and that of its entries hold, else the one
- * at the very end. A header that holds but speaks of places beyond the end is a disk that was cut, and not looked
- * into further.
+ * at the very end. A header that holds but speaks of places beyond the end is a disk that was cut, and
+ * not looked into further.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -108,7 +108,8 @@ static int read_entries(const struct source *src, const struct gpt *g, struct pa
 }
 
 /* 1: this copy of the table settles it; 0: look elsewhere (t is as it was). */
-static int read_copy(const struct source *src, uint32_t sector, uint64_t here, struct partitions *t, struct error *err)
+static int read_copy(const struct source *src, uint32_t sector, uint64_t here, struct partitions *t,
+		     struct error *err)
 {
 	struct gpt g;
 	uint64_t needs = t->needs;

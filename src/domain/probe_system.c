@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* probe_system: which system is on a disk, and for which processor.
  *
- * Every partition (or the whole disk, when there are none) is asked: an ext file system for its os-release and for the
- * ELF header of a program that every system has; a volume of NTFS for the name of the boot manager. What no file system
- * tells about the processor, the partition table may: by type of its root partition, or by the
- * name of the boot loader in the EFI partition. The first answer to each question counts.
+ * Every partition (or the whole disk, when there are none) is asked: an ext file system for its
+ * os-release and for the ELF header of a program that every system has; a volume of NTFS for the name of
+ * the boot manager. What no file system tells about the processor, the partition table may: by type of
+ * its root partition, or by the name of the boot loader in the EFI partition. The first answer to each
+ * question counts.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -138,8 +139,10 @@ static const char *arch_from_elf(const uint8_t *elf)
 
 static void find_arch(struct probe_ext *ext, struct found *f)
 {
-	static const char *const paths[] = { "/bin/sh", "/usr/bin/env", "/usr/bin/bash", "/bin/bash", "/bin/busybox",
-					     "/usr/lib/systemd/systemd", "/sbin/init", "/bin/env" };
+	static const char *const paths[] = {
+		"/bin/sh", "/usr/bin/env", "/usr/bin/bash", "/bin/bash", "/bin/busybox",
+		"/usr/lib/systemd/systemd", "/sbin/init", "/bin/env",
+	};
 	uint8_t elf[20];
 	for (unsigned i = 0; i < sizeof paths / sizeof *paths && !f->arch[0]; i++)
 		if (probe_ext_read(ext, paths[i], elf, sizeof elf) == sizeof elf)
@@ -186,7 +189,8 @@ static const char *arch_from_loader(const uint8_t *piece, size_t len)
 	return "";
 }
 
-/* Entries of FAT folders are 32 bytes, aligned, and begin with the short name: no need to understand the rest. */
+/* Entries of FAT folders are 32 bytes, aligned, and begin with the short name: no need to understand
+ * the rest. */
 static void look_into_efi(const struct source *src, uint64_t offset, uint64_t size, struct found *f)
 {
 	AUTO_FREE uint8_t *piece = malloc(PIECE);

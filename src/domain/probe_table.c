@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* probe_table: partitions by MBR, with the logical ones in an extended partition. A protective entry hands over to
- * probe_gpt.c.
+/* probe_table: partitions by MBR, with the logical ones in an extended partition. A protective entry
+ * hands over to probe_gpt.c.
  *
- * The same mark (0x55AA) ends boot sectors of FAT and NTFS, whose bytes at the table's place are code: a sector
- * that says it is one of these, or whose four entries do not all begin with 0x00 or 0x80, is no table.
- * Chains of logical partitions are followed for LOGICAL_MAX links at most, wherever they lead.
+ * The same mark (0x55AA) ends boot sectors of FAT and NTFS, whose bytes at the table's place are code:
+ * a sector that says it is one of these, or whose four entries do not all begin with 0x00 or 0x80, is
+ * no table. Chains of logical partitions are followed for LOGICAL_MAX links at most, wherever they
+ * lead.
  */
 #include <string.h>
 
@@ -76,7 +77,8 @@ static bool is_extended(uint8_t type)
 	return type == 0x05 || type == 0x0f || type == 0x85;
 }
 
-/* A link: entry 0 is a partition, from where the link is; entry 1 the next link, from where the chain began. */
+/* A link: entry 0 is a partition, from where the link is; entry 1 the next link, from where the chain
+ * began. */
 static int add_logical(const struct source *src, struct partitions *t, uint64_t start, struct error *err)
 {
 	uint64_t at = start;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* rig: a store in a temporary folder, opened without a daemon, with images whose disks are written chunk by chunk: for tests of the
- * domain. Whatever goes wrong in here ends the test. */
+/* rig: a store in a temporary folder, opened without a daemon, with images whose disks are written
+ * chunk by chunk: for tests of the domain. Whatever goes wrong in here ends the test. */
 #ifndef IMAGEFS_T_RIG_H
 #define IMAGEFS_T_RIG_H
 

@@ -132,7 +132,8 @@ static void test_whole(void)
 	is_int(report.images, 2, "images are counted");
 	is_int(report.disks, 2, "disks too");
 	is_int(report.chunks, CHUNKS + 8, "chunks, each once");
-	ok(report.nodes >= 4 && report.packs >= 2 && report.bytes > (CHUNKS + 8) * CHUNK_SIZE, "nodes, packs, bytes");
+	ok(report.nodes >= 4 && report.packs >= 2 && report.bytes > (CHUNKS + 8) * CHUNK_SIZE,
+	   "nodes, packs, bytes");
 	struct check_options options = { .progress = note_step };
 	ok(check_run(s.rig.service, &options, NULL, NULL) == 0 && steps_told > 3, "progress is told");
 	struct image image = rig_row(&s.rig, s.b);
@@ -163,7 +164,8 @@ static void test_chunk(void)
 	ok(check(&s.rig, true) == 3, "but when everything is read");
 	ok(says("pack 1: the 6") && says("are damaged"), "the pack is named");
 	ok(says("image ap-guangzhou/custom/a: chunk 3 (offset 196608) is damaged in pack 1"), "and the image");
-	ok(says("image ap-guangzhou/custom/b: chunk 3 (offset 196608) is damaged in pack 1"), "and the other that has it");
+	ok(says("image ap-guangzhou/custom/b: chunk 3 (offset 196608) is damaged in pack 1"),
+	   "and the other that has it");
 	rig_flip(&s.rig, place.pack, place.offset + place.length / 2);
 	ok(clean(&s.rig, true), "the byte back as it was: all is well");
 	rig_close(&s.rig);
@@ -177,7 +179,9 @@ static void test_node(void)
 	struct place place = place_of(&s.rig, &row.root.hash);
 	rig_flip(&s.rig, place.pack, place.offset + place.length - 2);
 	ok(check(&s.rig, false) >= 1, "a damaged part of a map is always found");
-	ok(says("image ap-guangzhou/custom/a: the map of chunks 0 to 255 (from offset 0 on) is damaged in pack 1"), "where");
+	ok(says("image ap-guangzhou/custom/a: the map of chunks 0 to 255 (from offset 0 on) is damaged in pack "
+		"1"),
+	   "where");
 	ok(!strstr(said.data, "never removed"), "counts that cannot be compared are not complained about");
 	ok(!strstr(said.data, "custom/b"), "who is not concerned is not named");
 	rig_close(&s.rig);
@@ -224,7 +228,9 @@ static void test_lost_pack(void)
 	rig_open(&s.rig);
 	check(&s.rig, false);
 	ok(says("pack 1 (pack-00000001) is gone from the pool, with 13 objects"), "a pack that is gone");
-	ok(says("image ap-guangzhou/custom/a: the map of chunks 0 to 255 (from offset 0 on) is lost with pack 1"), "maps in it");
+	ok(says("image ap-guangzhou/custom/a: the map of chunks 0 to 255 (from offset 0 on) is lost with pack "
+		"1"),
+	   "maps in it");
 	ok(says("image ap-guangzhou/custom/b: chunk 2 (offset 131072) is lost with pack 1"), "chunks in it");
 	rig_close(&s.rig);
 }
@@ -279,7 +285,8 @@ static void test_references(void)
 	if (change(&s.rig, ref_seed, &other) < 0 || change(&s.rig, forget_seed, &seed) < 0)
 		bail("object_remove");
 	ok(check(&s.rig, false) >= 2, "an object that is gone though it is used");
-	ok(says("which is not there") && says("image ap-guangzhou/custom/a: chunk 11 (offset 720896) is not in the index"),
+	ok(says("which is not there") &&
+		   says("image ap-guangzhou/custom/a: chunk 11 (offset 720896) is not in the index"),
 	   "is told by name");
 	rig_close(&s.rig);
 }
@@ -340,7 +347,8 @@ static void test_numbers(void)
 	rig_open(&s.rig);
 	if (change(&s.rig, drop_pack_row, NULL) < 0)
 		bail("pack_row_remove");
-	ok(check(&s.rig, false) > 1 && says("there is no such pack") && says("pack 1 is in the pool, but"), "a lost row");
+	ok(check(&s.rig, false) > 1 && says("there is no such pack") && says("pack 1 is in the pool, but"),
+	   "a lost row");
 	rig_close(&s.rig);
 }
 
@@ -370,10 +378,13 @@ static void test_rows(void)
 	struct map_root root = disk_of(&s.rig, s.a).root;
 	if (change(&s.rig, hold_nothing, &root) < 0)
 		bail("hold_put");
-	ok(check(&s.rig, false) == 2 && says("a map is held for disk 4711") && says("used 1 times, but it is 2"), "a strange hold");
+	ok(check(&s.rig, false) == 2 && says("a map is held for disk 4711") &&
+		   says("used 1 times, but it is 2"),
+	   "a strange hold");
 	if (change(&s.rig, drop_disk_row, &disk) < 0)
 		bail("disk_row_remove");
-	ok(check(&s.rig, false) >= 1 && says("image ap-guangzhou/custom/a: its disk"), "an image whose disk is gone");
+	ok(check(&s.rig, false) >= 1 && says("image ap-guangzhou/custom/a: its disk"),
+	   "an image whose disk is gone");
 	if (change(&s.rig, drop_image_row, &s.b) < 0)
 		bail("image_remove");
 	ok(check(&s.rig, false) >= 1 && says("belongs to no image"), "a disk whose image is gone");
@@ -447,6 +458,43 @@ static void *collect(void *arg)
 	return NULL;
 }
 
+/* When the packs are gone through: deleting and collecting must not take away what is being looked at. */
+static void *delete_and_collect(void *arg)
+{
+	struct sample *s = arg;
+	if (gc_run(s->rig.service->gc, NULL, NULL, NULL, NULL) < 0)
+		bail("gc_run");
+	return NULL;
+}
+
+static pthread_t deleter;
+static bool deleting;
+
+static void delete_now(void *ctx, uint64_t done, uint64_t total, const char *what)
+{
+	struct sample *s = ctx;
+	(void)done, (void)total;
+	if (deleting || strcmp(what, "packs") != 0)
+		return;
+	deleting = true;
+	rig_purge(&s->rig, s->a);
+	rig_purge(&s->rig, s->b);
+	pthread_create(&deleter, NULL, delete_and_collect, s);
+	usleep(100000);
+}
+
+static void test_deleted_meanwhile(void)
+{
+	struct sample s;
+	make(&s, "meanwhile");
+	struct check_options options = { .progress = delete_now, .ctx = &s };
+	ok(check_run(s.rig.service, &options, &report, NULL) == 0 && report.problems == 0 && deleting,
+	   "what is deleted and collected during a check is no problem");
+	pthread_join(deleter, NULL);
+	is_int(rig_totals(&s.rig).objects, 0, "it goes afterwards");
+	rig_close(&s.rig);
+}
+
 static void test_in_use(void)
 {
 	struct sample s;
@@ -482,6 +530,7 @@ int main(void)
 	test_numbers();
 	test_rows();
 	test_orphans();
+	test_deleted_meanwhile();
 	test_in_use();
 	buf_free(&said);
 	return done_testing();

@@ -17,6 +17,7 @@
 #include "catalog/object_tab.h"
 #include "catalog/policy_tab.h"
 #include "domain/disks.h"
+#include "domain/gc_int.h"
 
 #define HOUR (INT64_C(3600) * 1000000000)
 
@@ -59,7 +60,8 @@ static void test_deleted(void)
 	is_int(collect(&rig).objects, 0, "what is used is kept");
 	rig_purge(&rig, a);
 	ok(collect(&rig).objects >= 21, "half of the chunks and the map of a go");
-	ok(rig_totals(&rig).objects < before.objects && rig_holds(&rig, b, 300, seeds, 20), "b has all it shared with a");
+	ok(rig_totals(&rig).objects < before.objects && rig_holds(&rig, b, 300, seeds, 20),
+	   "b has all it shared with a");
 	rig_purge(&rig, b);
 	struct gc_report report = collect(&rig);
 	ok(report.objects >= 20 && report.packs_removed >= 1, "and when b goes");
@@ -240,7 +242,10 @@ static void test_damaged_frame(void)
 	rig_flip(&rig, place.pack, place.offset + place.length / 2);
 	is_int(collect(&rig).packs_compacted, 0, "a pack with a damaged live frame is not compacted");
 	ok(rig_holds(&rig, a, 36, seeds + 36, 14), "what is whole in it can be read");
-	is_int(place_of_seed(&rig, 3040).pack, place.pack, "where it was");
+	unsigned moved = 0;
+	for (unsigned i = 3030; i < 3050; i++)
+		moved += place_of_seed(&rig, i).pack != place.pack;
+	is_int(moved, 0, "where it was");
 	is_int(collect(&rig).packs_compacted, 0, "it is left alone from then on");
 	rig_flip(&rig, place.pack, place.offset + place.length / 2);
 	rig_close(&rig);
@@ -459,6 +464,33 @@ static void test_pending(void)
 
 /* ---- the thread, and everything at once */
 
+static void *collect_once(void *arg)
+{
+	collect(arg);
+	return NULL;
+}
+
+static void test_hold(void)
+{
+	struct rig rig;
+	pthread_t thread;
+	uint64_t seeds[3] = { 1, 2, 3 };
+	rig_make(&rig, "hold");
+	uint64_t a = rig_image(&rig, "a", STATE_AVAILABLE);
+	rig_write(&rig, a, 0, seeds, 3);
+	rig_purge(&rig, a);
+	gc_hold(rig.service->gc);
+	gc_hold(rig.service->gc);
+	pthread_create(&thread, NULL, collect_once, &rig);
+	gc_release(rig.service->gc);
+	usleep(100000);
+	is_int(rig_totals(&rig).objects, 4, "nothing goes while somebody holds");
+	gc_release(rig.service->gc);
+	pthread_join(thread, NULL);
+	ok(is_empty(&rig), "and all goes after the last one released");
+	rig_close(&rig);
+}
+
 static void test_thread(void)
 {
 	struct rig rig;
@@ -544,7 +576,8 @@ static void test_all_at_once(void)
 	writing = false;
 	pthread_join(collector, NULL);
 	for (unsigned i = 0; i < WRITERS; i++)
-		good = good && writers[i].good && rig_holds(&rig, writers[i].node, 0, writers[i].seeds, DISK_CHUNKS);
+		good = good && writers[i].good &&
+		       rig_holds(&rig, writers[i].node, 0, writers[i].seeds, DISK_CHUNKS);
 	ok(good, "disks are written, deleted and collected at the same time, and every byte is right");
 	for (unsigned i = 0; i < WRITERS; i++)
 		rig_purge(&rig, writers[i].node);
@@ -568,6 +601,7 @@ int main(void)
 	test_orphans();
 	test_trash();
 	test_pending();
+	test_hold();
 	test_thread();
 	test_all_at_once();
 	return done_testing();
