@@ -325,20 +325,40 @@ void disks_free(struct disks *d)
 	free(d);
 }
 
-static int open_disk(struct disks *d, uint64_t number, struct open_disk **ret, struct error *err)
+static int read_row(struct disks *d, uint64_t number, struct disk_row *ret, struct error *err)
 {
-	struct disk_row row;
 	struct cat_txn *txn;
 	int r = cat_begin(d->service->catalog, &txn, err);
 	if (r)
 		return r;
-	r = disk_row_get(txn, number, &row);
-	/* Pinned before the snapshot ends: afterwards the row may go, and its map with it. */
-	if (!r)
-		gc_pin(d->service->gc, row.domain, &row.root);
+	r = disk_row_get(txn, number, ret);
 	cat_end(&txn);
+	return r ? fail(err, r == -ENOENT ? -ESTALE : r, "disk %llu is gone", (unsigned long long)number) : 0;
+}
+
+/* The row, with its map pinned. Between reading and pinning the row may go, and gc take its map: so it is looked at
+ * again once the pin is there. */
+static int read_and_pin(struct disks *d, uint64_t number, struct disk_row *ret, struct error *err)
+{
+	struct disk_row again;
+	int r = read_row(d, number, ret, err);
+	while (!r) {
+		gc_pin(d->service->gc, ret->domain, &ret->root);
+		r = read_row(d, number, &again, err);
+		if (!r && hash_equal(&again.root.hash, &ret->root.hash))
+			return 0;
+		gc_unpin(d->service->gc, ret->domain, &ret->root);
+		*ret = again;
+	}
+	return r;
+}
+
+static int open_disk(struct disks *d, uint64_t number, struct open_disk **ret, struct error *err)
+{
+	struct disk_row row;
+	int r = read_and_pin(d, number, &row, err);
 	if (r)
-		return fail(err, r == -ENOENT ? -ESTALE : r, "disk %llu is gone", (unsigned long long)number);
+		return r;
 	struct disk_conf conf = {
 		.store = d->service->store,
 		.hooks = { on_commit, on_hold, d },
