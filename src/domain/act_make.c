@@ -269,34 +269,57 @@ static int make_upload(struct cat_txn *txn, struct act *a, struct image *i, stru
 	return image_put(txn, i);
 }
 
+static int may_create(struct cat_txn *txn, const struct who *w, uint64_t parent, const char *name, struct image *ret, struct error *err)
+{
+	struct shelf shelf;
+	if (tree_shelf(w, parent, &shelf))
+		return fail(err, -EINVAL, "an image is a directory: first mkdir NAME here, then cp %s NAME/", name);
+	if (node_kind(parent) != NODE_IMAGE)
+		return fail(err, -EPERM, "files are made in the directory of an image");
+	int r = image_get(txn, node_number(parent), ret);
+	if (!r)
+		r = decide(w, MAY_CHANGE, NULL, ret, err);
+	if (r)
+		return r == -ENOENT ? fail(err, r, "this image is gone") : r;
+	return strcmp(name, ".status") == 0 ? fail(err, -EPERM, ".status is made when it is read") : 0;
+}
+
 static int do_create(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct image i;
-	struct shelf shelf;
-	if (tree_shelf(a->who, a->parent, &shelf))
-		return fail(err, -EINVAL, "an image is a directory: first mkdir NAME here, then cp %s NAME/", a->name);
-	if (node_kind(a->parent) != NODE_IMAGE)
-		return fail(err, -EPERM, "files are made in the directory of an image");
-	int r = image_get(txn, node_number(a->parent), &i);
-	if (!r)
-		r = decide(a->who, MAY_CHANGE, NULL, &i, err);
+	int r = may_create(txn, a->who, a->parent, a->name, &i, err);
 	if (r)
-		return r == -ENOENT ? fail(err, r, "this image is gone") : r;
-	if (strcmp(a->name, ".status") == 0)
-		return fail(err, -EPERM, ".status is made when it is read");
-	enum setting_key key = setting_by_name(a->name, (enum image_type)i.shelf.type);
+		return r;
 	act_path_image(a, txn, &i);
 	a->not_logged = true;
-	if (key || setting_is_computed(a->name)) {
-		a->result = node_image(i.node, key ? (unsigned)key : SLOT_REVIEWED);
-		return 0;
-	}
 	return make_upload(txn, a, &i, err);
+}
+
+/* A setting begins to exist with its first value, and what is ignored never does: nothing is written for them.
+ * 0: that is what it is; 1: it is an upload. */
+static int look_before_create(struct service *s, const struct who *w, uint64_t parent, const char *name, uint64_t *ret, struct error *err)
+{
+	struct cat_txn *txn;
+	struct image i;
+	int r = cat_begin(s->catalog, &txn, err);
+	if (r)
+		return r;
+	r = may_create(txn, w, parent, name, &i, err);
+	cat_end(&txn);
+	if (r)
+		return r;
+	enum setting_key key = setting_by_name(name, (enum image_type)i.shelf.type);
+	if (!key && !setting_is_computed(name))
+		return 1;
+	*ret = node_image(i.node, key ? (unsigned)key : SLOT_REVIEWED);
+	return 0;
 }
 
 int act_create(struct service *s, const struct who *w, uint64_t parent, const char *name, struct entry *ret, struct error *err)
 {
 	struct act a = { .service = s, .who = w, .operation = "upload", .fn = do_create, .parent = parent, .name = name };
-	int r = act_run(&a, err);
+	int r = look_before_create(s, w, parent, name, &a.result, err);
+	if (r == 1)
+		r = act_run(&a, err);
 	return r ? r : finish_entry(&a, ret, err);
 }

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "catalog/object_tab.h"
+#include "catalog/region.h"
 #include "domain/act.h"
 #include "domain/decide.h"
 #include "domain/disks.h"
@@ -170,12 +171,64 @@ static void look(const struct image *i, struct disk *disk, struct verdict *v)
 		probe_system(&source, v->os, v->arch);
 }
 
+/* ---- the sum of what is there ------------------------------------------------------------------------- */
+
+struct summing {
+	struct act act;
+	struct hash sum;
+	struct map_root root; /* of what was summed */
+};
+
+static int do_sum(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	const struct summing *s = (const struct summing *)a; /* act is its first member */
+	struct disk_row row;
+	int r = disk_row_get(txn, node_number(a->node), &row);
+	if (r)
+		return fail(err, r, "the disk is gone");
+	if (!hash_equal(&row.root.hash, &s->root.hash))
+		return fail(err, -EBUSY, "the disk is being written");
+	row.has_sha = true;
+	row.sha256 = s->sum;
+	return disk_row_put(txn, &row);
+}
+
+static int sum_disk(struct summing *s, const struct tree_disk *d, struct error *err)
+{
+	struct disk *disk;
+	int r = disks_get(s->act.service->disks, d->row.no, &disk, err);
+	if (r)
+		return r;
+	s->root = d->row.root;
+	r = hash_disk(disk, &s->sum, err);
+	disks_put(s->act.service->disks, &disk);
+	return r ? r : act_run(&s->act, err);
+}
+
+int upload_sum(struct service *s, const struct who *w, uint64_t image_node, struct error *err)
+{
+	struct tree_disk d;
+	struct image i;
+	struct who nobody = *w;
+	nobody.conn = 0; /* nothing that has to be answered again */
+	nobody.resent = false;
+	int r = tree_image(s, w, image_node, &i, err);
+	if (!r)
+		r = decide(w, MAY_CHANGE, NULL, &i, err);
+	if (r || !i.disk || i.state == STATE_PENDING || i.state == STATE_FAILED)
+		return r;
+	struct summing sum = { .act = { .service = s, .who = &nobody, .fn = do_sum, .node = node_disk(i.disk) } };
+	r = tree_disk(s, w, node_disk(i.disk), &d, err);
+	return r || d.row.has_sha ? r : sum_disk(&sum, &d, err);
+}
+
 /* ---- settling ------------------------------------------------------------------------------------------ */
 
 struct settle {
 	struct act act; /* frame for log and events; its fn is only run where no fold is needed */
 	struct verdict verdict;
 	bool take_over; /* this upload replaces the image's disk */
+	bool measured;  /* what it takes in the store is known */
 };
 
 static int fill_setting(struct cat_txn *txn, struct image *i, enum setting_key key, const char *value)
@@ -241,6 +294,22 @@ static int apply_verdict(struct cat_txn *txn, struct settle *s, struct image *i,
 	return r ? r : image_put(txn, i);
 }
 
+/* A copy that is wholly its origin's map takes what that takes. */
+static bool measured_by_origin(struct cat_txn *txn, const struct image *i, struct disk_row *row)
+{
+	struct image origin;
+	struct disk_row other;
+	if (!i->from || image_by_id(txn, i->from, &origin) || !origin.disk || disk_row_get(txn, origin.disk, &other) ||
+	    other.domain != row->domain || !hash_equal(&other.root.hash, &row->root.hash))
+		return false;
+	row->stored = other.stored;
+	if (other.has_sha && other.size == row->size) {
+		row->has_sha = true;
+		row->sha256 = other.sha256;
+	}
+	return true;
+}
+
 static int on_final_fold(struct cat_txn *txn, struct disks_final *final, struct disk_row *row, struct error *err)
 {
 	struct settle *s = final->arg;
@@ -255,8 +324,11 @@ static int on_final_fold(struct cat_txn *txn, struct disks_final *final, struct 
 		r = act_log(txn, &s->act);
 	if (row->mtime == 0)
 		row->mtime = clock_real();
-	row->has_sha = s->verdict.has_sha;
-	row->sha256 = s->verdict.sha;
+	if (s->verdict.has_sha) {
+		row->has_sha = true;
+		row->sha256 = s->verdict.sha;
+	}
+	s->measured = measured_by_origin(txn, &i, row);
 	return r;
 }
 
@@ -275,7 +347,7 @@ struct measure {
 	struct service *service;
 	struct cat_txn *txn;
 	uint32_t domain;
-	uint64_t stored, alone;
+	uint64_t stored;
 };
 
 static int measure_object(void *ctx, enum object_kind kind, const struct hash *hash, uint64_t chunk)
@@ -286,7 +358,6 @@ static int measure_object(void *ctx, enum object_kind kind, const struct hash *h
 	if (object_get(m->txn, m->domain, hash, &row))
 		return 0;
 	m->stored += row.place.length;
-	m->alone += row.refs <= 1 ? row.place.length : 0;
 	return 0;
 }
 
@@ -298,7 +369,6 @@ static int do_measured(struct cat_txn *txn, struct act *a, struct error *err)
 	if (r)
 		return fail(err, r, "the disk is gone");
 	row.stored = m->stored;
-	row.stored_alone = m->alone;
 	return disk_row_put(txn, &row);
 }
 
@@ -343,7 +413,8 @@ static int settle_disk(struct settle *s, const struct tree_disk *d, struct disk 
 		r = disks_fold(s->act.service->disks, disk, &final, err);
 		if (!r) {
 			after_commit(s);
-			measure(s->act.service, s->act.who, disk);
+			if (!s->measured)
+				measure(s->act.service, s->act.who, disk);
 		}
 		return r;
 	}
@@ -447,7 +518,17 @@ int upload_use(struct service *s, const struct who *w, const struct image *image
 struct lineage {
 	struct act act;
 	const struct image *from;
+	const struct map_root *map;
 };
+
+/* The copy holds its origin's map from here on: the disk would ask for it with its first range, in a commit of its own. */
+static int hold_origin(struct cat_txn *txn, const struct disk_row *to, const struct map_root *map)
+{
+	int r = hash_is_none(&map->hash) ? -EEXIST : hold_put(txn, to->no, to->domain, map);
+	if (r == -EEXIST)
+		return 0;
+	return r ? r : object_ref(txn, to->domain, &map->hash);
+}
 
 /* A program that reads and writes makes an import, which is allowed everywhere; this is about copies. */
 static int region_takes_copy(struct cat_txn *txn, const struct image *to, const struct image *from, struct error *err)
@@ -475,8 +556,10 @@ static int do_lineage(struct cat_txn *txn, struct act *a, struct error *err)
 		r = decide(a->who, MAY_COPY, NULL, &from, err);
 	if (!r)
 		r = region_takes_copy(txn, &d.image, &from, err);
+	if (!r)
+		r = hold_origin(txn, &d.row, l->map);
 	if (r)
-		return r;
+		return r == ERR_STALE ? fail(err, -ESTALE, "the image that is being copied is gone") : r;
 	from.used = true;
 	from.last_used = clock_real();
 	image_path(txn, &from, &path);
@@ -486,10 +569,11 @@ static int do_lineage(struct cat_txn *txn, struct act *a, struct error *err)
 	return r ? r : image_put(txn, &d.image);
 }
 
-int upload_lineage(struct service *s, const struct who *w, uint64_t to_disk_node, const struct image *from, struct error *err)
+int upload_lineage(struct service *s, const struct who *w, uint64_t to_disk_node, const struct image *from,
+		   const struct map_root *map, struct error *err)
 {
 	struct who copier = *w;
-	struct lineage l = { .act = { .service = s, .who = &copier, .fn = do_lineage, .node = to_disk_node }, .from = from };
+	struct lineage l = { .act = { .service = s, .who = &copier, .fn = do_lineage, .node = to_disk_node }, .from = from, .map = map };
 	copier.conn = 0;
 	copier.resent = false;
 	return act_run(&l.act, err);

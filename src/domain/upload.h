@@ -29,11 +29,16 @@ int upload_settle(struct service *, const struct who *, uint64_t disk_node, enum
 /* The first use (read, copy, start, share) seals it. Cheap when it is sealed already. */
 int upload_use(struct service *, const struct who *, const struct image *, struct error *err) MUST_USE;
 
-/* Somebody begins to copy from `from` into the disk of a pending image: remember where it came from, and that `from` is used. */
-int upload_lineage(struct service *, const struct who *, uint64_t to_disk_node, const struct image *from, struct error *err) MUST_USE;
+/* Somebody begins to copy from `from`, whose map is `map`, into the disk of a pending image: may they (-EROFS: that region takes no
+ * copies)? Remembers where it came from, that `from` is used, and holds the map. */
+int upload_lineage(struct service *, const struct who *, uint64_t to_disk_node, const struct image *from,
+		   const struct map_root *map, struct error *err) MUST_USE;
 
 /* May the disk have this size? (policy max-disk) */
 int upload_size_allowed(struct service *, const struct who *, uint64_t disk_node, uint64_t size, struct error *err) MUST_USE;
+
+/* See to it that the SHA-256 of an image's available disk is known (read all of it, the first time). 0 for what is not available yet. */
+int upload_sum(struct service *, const struct who *, uint64_t image_node, struct error *err) MUST_USE;
 
 /* In act_change.c: check and write a setting of a row that the transaction has read; writes the row too. */
 int setting_write(struct cat_txn *, struct image *, enum setting_key, const char *value, unsigned len, struct error *err) MUST_USE;

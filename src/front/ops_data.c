@@ -139,7 +139,9 @@ static int write_setting(struct ask *a, struct file *f, const char *data, size_t
 	AUTO_BUF struct buf old = BUF_INIT;
 	buf_add(&old, f->text.data, f->text.len);
 	put_text(&f->text, data, size, offset);
+	session_blocking_begin(); /* the first sha256 means reading the whole disk */
 	int r = act_set(a->front->service, &f->who, f->node, f->text.data, (unsigned)f->text.len, &a->err);
+	session_blocking_end();
 	f->unsaved = r == -EINVAL && f->text.data[f->text.len - 1] != '\n';
 	if (f->unsaved) {
 		file_mark(a->front, f, MARK_PARTIAL, 0);
@@ -240,19 +242,20 @@ void op_lseek(fuse_req_t req, fuse_ino_t node, off_t offset, int whence, struct 
 
 /* ---- copying without moving bytes ----------------------------------------------------------------------------- */
 
-static int may_copy(struct ask *a, struct file *from, struct file *to, uint64_t end, struct tree_disk *d)
+static int may_copy(struct ask *a, struct file *from, struct file *to, uint64_t end, const struct map_root *map)
 {
-	int r = tree_disk(a->front->service, &from->who, from->node, d, &a->err);
+	struct tree_disk d;
+	int r = tree_disk(a->front->service, &from->who, from->node, &d, &a->err);
 	if (!r)
-		r = decide(&from->who, MAY_COPY, NULL, &d->image, &a->err);
+		r = decide(&from->who, MAY_COPY, NULL, &d.image, &a->err);
 	if (r)
 		return r;
-	if (!d->is_main || d->image.state == STATE_PENDING || d->image.state == STATE_FAILED)
+	if (!d.is_main || d.image.state == STATE_PENDING || d.image.state == STATE_FAILED)
 		return fail(&a->err, -EBUSY, "%s is still being written: wait until it is available (imagefs status --wait)",
-			    d->image.name);
+			    d.image.name);
 	r = disk_may_change(a, to, end);
 	if (!r && !(file_marks(a->front, to) & MARK_LINEAGE)) {
-		r = upload_lineage(a->front->service, &to->who, to->node, &d->image, &a->err);
+		r = upload_lineage(a->front->service, &to->who, to->node, &d.image, map, &a->err);
 		if (!r)
 			file_mark(a->front, to, MARK_LINEAGE, 0);
 	}
@@ -261,7 +264,6 @@ static int may_copy(struct ask *a, struct file *from, struct file *to, uint64_t 
 
 static int copy(struct ask *a, struct file *from, uint64_t from_off, struct file *to, uint64_t to_off, uint64_t len, uint64_t *ret)
 {
-	struct tree_disk d;
 	if (from->kind != FILE_IS_DISK || to->kind != FILE_IS_DISK || from->disk == to->disk)
 		return -EOPNOTSUPP;
 	uint64_t size = disk_size(from->disk);
@@ -270,11 +272,10 @@ static int copy(struct ask *a, struct file *from, uint64_t from_off, struct file
 	*ret = len;
 	if (len == 0)
 		return 0;
-	int r = may_copy(a, from, to, to_off + len, &d);
-	if (r)
-		return r;
 	struct map_root root = disk_root(from->disk);
-	r = disk_copy(to->disk, to_off, &root, size, from_off, len, &a->err);
+	int r = may_copy(a, from, to, to_off + len, &root);
+	if (!r)
+		r = disk_copy(to->disk, to_off, &root, size, from_off, len, &a->err);
 	return note_failure(a, to, r);
 }
 
