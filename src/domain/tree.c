@@ -292,7 +292,7 @@ static int lookup_in_image(const struct tree_ask *a, const char *name, struct en
 	if (!r)
 		r = decide(a->who, MAY_SEE, NULL, &i, a->err);
 	if (r)
-		return fail(a->err, -ENOENT, "this image is gone");
+		return fail(a->err, -ESTALE, "this image is gone");
 	if (strcmp(name, ".status") == 0) {
 		tree_fill_file(ret, node_image(i.node, SLOT_IMAGE_FILE + FILE_STATUS), i.changed, false);
 		return 0;
@@ -350,7 +350,7 @@ static int attr_place(const struct tree_ask *a, struct entry *ret)
 	uint32_t no = node_kind(a->node) == NODE_PLACE ? node_number(a->node) & 0xffff : (uint32_t)node_number(a->node);
 	int r = region_get(a->txn, no, &region);
 	if (r)
-		return fail(a->err, r, "this region is gone");
+		return fail(a->err, r == -ENOENT ? -ESTALE : r, "this region is gone");
 	if (node_slot(a->node) >= SLOT_FILE)
 		fill_generated(a, ret, a->node);
 	else
@@ -363,7 +363,7 @@ static int attr_account(const struct tree_ask *a, struct entry *ret)
 	struct account account;
 	int r = account_get(a->txn, (uint32_t)node_number(a->node), &account);
 	if (r)
-		return fail(a->err, r, "this account is gone");
+		return fail(a->err, r == -ENOENT ? -ESTALE : r, "this account is gone");
 	if (node_slot(a->node) == SLOT_SELF)
 		tree_fill_link(ret, a->node, account.created);
 	else if (node_slot(a->node) >= SLOT_FILE)
@@ -381,7 +381,7 @@ static int attr_image(const struct tree_ask *a, struct entry *ret)
 	if (!r)
 		r = decide(a->who, MAY_SEE, NULL, &i, a->err);
 	if (r)
-		return fail(a->err, -ENOENT, "this image is gone");
+		return fail(a->err, -ESTALE, "this image is gone");
 	if (slot == SLOT_DIR)
 		tree_fill_image(ret, &i);
 	else if (slot == SLOT_LINK)
@@ -402,7 +402,7 @@ static int attr_disk(const struct tree_ask *a, struct entry *ret)
 		r = image_get(a->txn, row.image, &i);
 	if (!r)
 		r = decide(a->who, MAY_SEE, NULL, &i, a->err);
-	return r ? fail(a->err, -ENOENT, "this disk is gone") : tree_fill_disk(a->service, a->txn, ret, &i, row.no, a->err);
+	return r ? fail(a->err, -ESTALE, "this disk is gone") : tree_fill_disk(a->service, a->txn, ret, &i, row.no, a->err);
 }
 
 static int attr(const struct tree_ask *a, struct entry *ret)

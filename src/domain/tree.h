@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* tree: what there is: names, attributes, listings, links and generated files, as one account sees them. Reading only;
- * acts.h changes things. Every call makes one short read transaction. */
+ * acts.h changes things. Every call makes one short read transaction.
+ *
+ * A node that was there and is not any more is -ESTALE to lookup, attr, list and readlink: on that the kernel walks the path once more,
+ * without what it had cached. */
 #ifndef IMAGEFS_DOMAIN_TREE_H
 #define IMAGEFS_DOMAIN_TREE_H
 

@@ -133,7 +133,7 @@ static int read_link(const struct tree_ask *a, struct buf *ret)
 	if (!r)
 		r = decide(a->who, MAY_SEE, NULL, &i, a->err);
 	if (r)
-		return fail(a->err, -ENOENT, "this link is gone");
+		return fail(a->err, -ESTALE, "this link is gone");
 	if (node_slot(a->node) == SLOT_LINK)
 		return read_lineage(a, &i, ret);
 	if (i.kind != KIND_ALIAS)

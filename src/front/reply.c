@@ -89,7 +89,7 @@ bool ask_begin(struct ask *a, fuse_req_t req, const char *operation, uint64_t no
 /* Tools look for things that are not there, and for attributes that nobody has, all the time. */
 static bool is_refusal(const struct ask *a, int code)
 {
-	if (code == -ENODATA || code == -EOPNOTSUPP || code == -ENXIO)
+	if (code == -ENODATA || code == -EOPNOTSUPP || code == -ENXIO || code == -ESTALE)
 		return false;
 	return code != -ENOENT || strcmp(a->operation, "lookup");
 }
