@@ -51,7 +51,9 @@ static int check_expectation(struct cat_txn *txn, const struct image *i, enum se
 	if (key == SET_SIZE && strtoull(value, NULL, 10) != row.size)
 		return fail(err, -EINVAL, "the disk of %s has %" PRIu64 " bytes, not %.*s", i->name, row.size, (int)len - 1, value);
 	char hex[HASH_HEX_SIZE];
-	if (key == SET_SHA256 && row.has_sha && strncasecmp(hash_hex(&row.sha256, hex), value, HASH_HEX_SIZE - 1))
+	if (key == SET_SHA256 && !row.has_sha) /* act_set() and act_rename() saw to that, but it was written since */
+		return fail(err, -EBUSY, "the disk of %s is being written", i->name);
+	if (key == SET_SHA256 && strncasecmp(hash_hex(&row.sha256, hex), value, HASH_HEX_SIZE - 1))
 		return fail(err, -EINVAL, "the disk of %s has another SHA-256", i->name);
 	return 0;
 }
@@ -95,7 +97,8 @@ static int do_set(struct cat_txn *txn, struct act *a, struct error *err)
 int act_set(struct service *s, const struct who *w, uint64_t node, const char *value, unsigned len, struct error *err)
 {
 	struct act a = { .service = s, .who = w, .operation = "set", .fn = do_set, .node = node, .text = value, .len = len };
-	return act_run(&a, err);
+	int r = node_slot(node) == SET_SHA256 && len ? upload_sum(s, w, node, err) : 0;
+	return r ? r : act_run(&a, err);
 }
 
 /* ---- rename: on shelves ----------------------------------------------------------------------------- */
@@ -260,6 +263,8 @@ static int do_rename(struct cat_txn *txn, struct act *a, struct error *err)
 		return rename_in_image(txn, a, err);
 	if (node_kind(a->parent) == NODE_IMAGE && node_kind(a->to) == NODE_IMAGE)
 		return fail(err, -EXDEV, "files are not moved from one image to another: they are copied");
+	if (from_shelf && node_kind(a->to) == NODE_IMAGE)
+		return fail(err, -EXDEV, "an image has no directories in it: %s cannot be moved into it", a->name);
 	return fail(err, -EPERM, "%s belongs to the tree and keeps its name", a->name);
 }
 
@@ -293,7 +298,9 @@ int act_rename(struct service *s, const struct who *w, uint64_t from, const char
 			 .new_name = new_name, .flag = may_replace };
 	char *text = text_of_scratch(s, from, name, &a.len);
 	a.text = text;
-	int r = act_run(&a, err);
+	int r = node_kind(to) == NODE_IMAGE && strcmp(new_name, setting_name(SET_SHA256)) == 0 ? upload_sum(s, w, to, err) : 0;
+	if (!r)
+		r = act_run(&a, err);
 	free(text);
 	/* An upload that had a scratch name and now has a real one is judged like one that was just closed. */
 	if (!r && a.result && new_name[0] != '.' && node_kind(a.result) == NODE_DISK)

@@ -119,9 +119,11 @@ static int flush_setting(struct ask *a, struct file *f)
 	if (f->unsaved) {
 		f->unsaved = false;
 		file_mark(a->front, f, 0, MARK_PARTIAL);
+		session_blocking_begin();
 		r = f->kind == FILE_IS_CONFIG
 			    ? act_configure(a->front->service, &f->who, f->node, f->text.data, &a->err)
 			    : act_set(a->front->service, &f->who, f->node, f->text.data, (unsigned)f->text.len, &a->err);
+		session_blocking_end();
 	} else if (file_marks(a->front, f) & MARK_PARTIAL) {
 		file_mark(a->front, f, 0, MARK_PARTIAL);
 		r = fail(&a->err, -EIO, "the daemon was restarted in the middle of this text: write it again");

@@ -179,10 +179,14 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t t
 	struct ask a;
 	if (!ask_begin(&a, req, "rename", parent, name))
 		return;
-	if (flags & ~(unsigned)RENAME_NOREPLACE)
+	if (flags & ~(unsigned)RENAME_NOREPLACE) {
 		reply_error(&a, fail(&a.err, -EINVAL, "names are not exchanged"));
-	else
-		reply_done(&a, act_rename(a.front->service, &a.who, parent, name, to, new_name, !(flags & RENAME_NOREPLACE), &a.err));
+		return;
+	}
+	session_blocking_begin(); /* an upload may be done with this */
+	int r = act_rename(a.front->service, &a.who, parent, name, to, new_name, !(flags & RENAME_NOREPLACE), &a.err);
+	session_blocking_end();
+	reply_done(&a, r);
 }
 
 void op_link(fuse_req_t req, fuse_ino_t node, fuse_ino_t parent, const char *name)
