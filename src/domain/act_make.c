@@ -172,7 +172,8 @@ static int ignore_link(struct cat_txn *txn, struct act *a, struct error *err)
 		return fail(err, -EINVAL, "an image holds its disk and its settings; a link called %s means nothing here", a->name);
 	a->not_logged = true;
 	a->result = node_image(i.node, SLOT_LINK);
-	return 0;
+	tree_mark_link(&i, a->who->pid);
+	return image_put(txn, &i);
 }
 
 static int do_symlink(struct cat_txn *txn, struct act *a, struct error *err)

@@ -80,6 +80,10 @@ static int delete_image(struct cat_txn *txn, struct act *a, struct image *i, str
 	i->used = i->is_protected = false;
 	i->upload[0] = 0;
 	i->trashed = gone.trashed;
+	if (gone.from) {
+		i->from = 0;
+		tree_mark_link(i, a->who->pid);
+	}
 	snprintf(i->reason, sizeof i->reason, "its disk was deleted: it is in .trash/%s/%s", type_name((enum image_type)i->shelf.type), gone.name);
 	r = image_put(txn, i);
 	if (!r)

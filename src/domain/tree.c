@@ -2,6 +2,8 @@
 /* tree: lookup and attributes. Listings are in tree_list.c, paths and links in tree_path.c. */
 #include "domain/tree.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/num.h"
@@ -285,6 +287,19 @@ int tree_computed(const struct image *i, const char *name, struct entry *ret)
 	return -ENOENT;
 }
 
+/* The text beside a lineage that there is none of has nothing else to say. */
+void tree_mark_link(struct image *i, uint32_t pid)
+{
+	if (!i->from)
+		snprintf(i->from_text, sizeof i->from_text, "@%u", pid);
+}
+
+bool tree_link_marked(const struct image *i, const char *name, uint32_t pid)
+{
+	return !i->from && i->from_text[0] == '@' && strtoul(i->from_text + 1, NULL, 10) == pid &&
+	       (strcmp(name, "from") == 0 || strcmp(name, "image") == 0);
+}
+
 static int lookup_in_image(const struct tree_ask *a, const char *name, struct entry *ret)
 {
 	struct image i;
@@ -307,6 +322,11 @@ static int lookup_in_image(const struct tree_ask *a, const char *name, struct en
 	if (scratch)
 		return tree_fill_disk(a->service, a->txn, ret, &i, scratch, a->err);
 	r = tree_computed(&i, name, ret);
+	if (r && tree_link_marked(&i, name, a->who->pid)) {
+		tree_fill_link(ret, node_image(i.node, SLOT_LINK), i.created);
+		ret->fleeting = true;
+		return 0;
+	}
 	return r ? fail(a->err, r, "there is nothing called %s in %s", name, i.name) : 0;
 }
 

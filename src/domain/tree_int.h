@@ -24,6 +24,11 @@ int tree_fill_setting(struct cat_txn *, struct entry *, const struct image *, en
 /* from, image, owner, reviewed: -ENOENT where this image has no such file. */
 int tree_computed(const struct image *, const char *name, struct entry *ret) MUST_USE;
 
+/* A link to a lineage that a program has just copied along, or that it saw in an image which it is deleting, is not there; but that
+ * program goes on with it: sets its times, unlinks it. To that process, and no other, it resolves. */
+void tree_mark_link(struct image *, uint32_t pid);
+bool tree_link_marked(const struct image *, const char *name, uint32_t pid);
+
 /* Whose policy a .policy file is: when read, what is in force; when written, what is set. */
 void tree_policy_scope(const struct who *, uint64_t node, bool writing, uint32_t *ret_account, uint32_t *ret_region);
 
