@@ -287,6 +287,30 @@ int service_account_of(struct service *s, uint32_t uid, uint32_t *ret_no, char r
 	return 0;
 }
 
+bool service_rights(struct service *s, uint32_t account, bool *ret_operator, bool *ret_vendor)
+{
+	struct cat_txn *txn;
+	struct account a;
+	if (cat_begin(s->catalog, &txn, NULL))
+		return false;
+	int r = account_get(txn, account, &a);
+	cat_end(&txn);
+	*ret_operator = !r && a.is_operator;
+	*ret_vendor = !r && a.is_vendor;
+	return !r;
+}
+
+bool service_uid_belongs(struct service *s, uint32_t uid, uint32_t account)
+{
+	struct cat_txn *txn;
+	struct account a;
+	if (cat_begin(s->catalog, &txn, NULL))
+		return false;
+	bool belongs = account_by_uid(txn, uid, &a) == 0 && a.no == account;
+	cat_end(&txn);
+	return belongs;
+}
+
 int service_space(struct service *s, uint64_t *ret_total, uint64_t *ret_free, struct error *err)
 {
 	return s->store->backend->ops->space(s->store->backend, ret_total, ret_free, err);

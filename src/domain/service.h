@@ -63,6 +63,10 @@ void service_close(struct service *);
 /* The account of a uid. -EACCES with a sentence when it has none. */
 int service_account_of(struct service *, uint32_t uid, uint32_t *ret_no, char ret_name[33], struct error *err) MUST_USE;
 
+/* What an account may do (false: there is no such account), and whether a uid is one of its. */
+bool service_rights(struct service *, uint32_t account, bool *ret_operator, bool *ret_vendor);
+bool service_uid_belongs(struct service *, uint32_t uid, uint32_t account);
+
 /* Bytes of the pool for df: in all, free. */
 int service_space(struct service *, uint64_t *ret_total, uint64_t *ret_free, struct error *err) MUST_USE;
 

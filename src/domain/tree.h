@@ -68,6 +68,9 @@ const char *image_disk_name(const struct image *);
 /* Generated files (all but .why): their whole text. */
 int tree_file_text(struct service *, const struct who *, uint64_t node, struct buf *ret, struct error *err) MUST_USE;
 
+/* A setting's value; nothing if it has none. */
+int tree_setting_text(struct service *, const struct who *, uint64_t node, struct buf *ret, struct error *err) MUST_USE;
+
 /* `key: value` lines of an image (.status), and one key of them for xattrs: values joined by newlines, -ENODATA if absent. */
 int status_text(struct service *, const struct who *, const struct image *, struct buf *ret, struct error *err) MUST_USE;
 int status_key(struct service *, const struct who *, const struct image *, const char *key, struct buf *ret,

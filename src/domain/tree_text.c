@@ -262,3 +262,20 @@ int tree_file_text(struct service *s, const struct who *w, uint64_t node, struct
 	cat_end(&a.txn);
 	return r;
 }
+
+int tree_setting_text(struct service *s, const struct who *w, uint64_t node, struct buf *ret, struct error *err)
+{
+	char value[SETTING_MAX + 1];
+	unsigned len = 0;
+	struct image i;
+	struct cat_txn *txn;
+	int r = tree_image(s, w, node, &i, err);
+	if (!r)
+		r = cat_begin(s->catalog, &txn, err);
+	if (r)
+		return r;
+	r = setting_get(txn, i.node, (uint8_t)node_slot(node), value, sizeof value, &len);
+	cat_end(&txn);
+	buf_add(ret, value, r ? 0 : len);
+	return r == -ENOENT ? 0 : r;
+}

@@ -75,23 +75,6 @@ enum file_kind file_kind_of(uint64_t node)
 	}
 }
 
-static int load_setting(struct front *front, struct file *f, int flags)
-{
-	char value[SETTING_MAX + 1];
-	unsigned len;
-	struct cat_txn *txn;
-	if (flags & O_TRUNC)
-		return 0;
-	int r = cat_begin(front->service->catalog, &txn, NULL);
-	if (r)
-		return r;
-	r = setting_get(txn, node_number(f->node), (uint8_t)node_slot(f->node), value, sizeof value, &len);
-	cat_end(&txn);
-	if (!r)
-		buf_add(&f->text, value, len);
-	return r == -ENOENT ? 0 : r;
-}
-
 static int load_text(struct front *front, struct file *f, struct error *err)
 {
 	if (node_kind(f->node) == NODE_FIXED && node_slot(f->node) == SLOT_FILE + FILE_WHY) {
@@ -106,7 +89,7 @@ static int fill(struct front *front, struct file *f, int flags, struct error *er
 {
 	switch (f->kind) {
 	case FILE_IS_DISK: return disks_get(front->service->disks, node_number(f->node), &f->disk, err);
-	case FILE_IS_SETTING: return load_setting(front, f, flags);
+	case FILE_IS_SETTING: return flags & O_TRUNC ? 0 : tree_setting_text(front->service, &f->who, f->node, &f->text, err);
 	case FILE_IS_CONFIG: return f->writable ? 0 : load_text(front, f, err);
 	case FILE_IS_TEXT: return load_text(front, f, err);
 	default:

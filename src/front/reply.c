@@ -6,7 +6,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "catalog/account.h"
 #include "front/front_int.h"
 
 /* Names and attributes of what lasts are cached this long; kernels are told when they change. */
@@ -18,14 +17,7 @@
 
 static void read_rights(struct view *v)
 {
-	struct cat_txn *txn;
-	struct account a;
-	if (cat_begin(v->front->service->catalog, &txn, NULL))
-		return;
-	v->exists = account_get(txn, v->conn->account, &a) == 0;
-	cat_end(&txn);
-	v->is_operator = v->exists && a.is_operator;
-	v->is_vendor = v->exists && a.is_vendor;
+	v->exists = service_rights(v->front->service, v->conn->account, &v->is_operator, &v->is_vendor);
 	v->read_at = clock_mono();
 }
 
@@ -42,15 +34,7 @@ static bool take_rights(struct view *v, struct who *ret)
 /* May a process of this uid use this mount? The mount's rights are its account's; a uid can only narrow them. */
 static bool uid_belongs(struct view *v, uint32_t uid)
 {
-	struct cat_txn *txn;
-	struct account a;
-	if (uid == v->conn->peer_uid)
-		return true;
-	if (uid == 0 || cat_begin(v->front->service->catalog, &txn, NULL))
-		return false;
-	bool belongs = account_by_uid(txn, uid, &a) == 0 && a.no == v->conn->account;
-	cat_end(&txn);
-	return belongs;
+	return uid == v->conn->peer_uid || (uid != 0 && service_uid_belongs(v->front->service, uid, v->conn->account));
 }
 
 static void begin(struct ask *a, fuse_req_t req, const char *operation, uint64_t node, const char *name)

@@ -60,7 +60,7 @@ static unsigned number_in(struct toy *t, const char *name)
 		text[n < 0 ? 0 : n] = '\0';
 		close(fd);
 	}
-	return (unsigned)atoi(text);
+	return (unsigned)strtoul(text, NULL, 10);
 }
 
 static unsigned threads_now(void)
@@ -274,7 +274,7 @@ static void take_wish(struct toy *t, int listen_fd)
 		close(s);
 }
 
-static int env_fd(const char *name) { return atoi(getenv(name)); }
+static int env_fd(const char *name) { return (int)strtol(getenv(name), NULL, 10); }
 
 static int be_daemon(const char *folder)
 {

@@ -116,7 +116,7 @@ static int env_fd(const char *name)
 {
 	const char *text = getenv(name);
 
-	return text ? atoi(text) : -1;
+	return text ? (int)strtol(text, NULL, 10) : -1;
 }
 
 static unsigned open_fds(void)
@@ -125,7 +125,7 @@ static unsigned open_fds(void)
 	unsigned n = 0;
 
 	for (struct dirent *e; (e = readdir(d));)
-		n += e->d_name[0] != '.' && atoi(e->d_name) != dirfd(d);
+		n += e->d_name[0] != '.' && strtol(e->d_name, NULL, 10) != dirfd(d);
 	closedir(d);
 	return n;
 }
@@ -318,12 +318,14 @@ static pid_t reported_pid(struct run *t)
 	return pid;
 }
 
-/* Wait for a report of another daemon than this one. */
+/* Wait for a report of another daemon than this one; 0: none came. */
 static pid_t next_daemon(struct run *t, pid_t before)
 {
-	for (int i = 0; i < 5000; i++, usleep(1000))
-		if (reported_pid(t) != before)
-			return reported_pid(t);
+	for (int i = 0; i < 10000; i++, usleep(1000)) {
+		pid_t pid = reported_pid(t);
+		if (pid > 0 && pid != before)
+			return pid;
+	}
 	return 0;
 }
 
@@ -336,7 +338,7 @@ static void test_killed_often(void)
 	is_str(t.line, "ready\n", "whoever started the keeper is told when the daemon serves");
 	ok(strstr(get(t.folder, "report"), "mounts=3 wrong=0 fds=1 open=7 linger=1"),
 	   "killed right after it sent mounts: the next one gets them, its descriptors, and no others");
-	pid_t pid = reported_pid(&t);
+	pid_t pid = next_daemon(&t, 0);
 	for (; i < 100 && pid; i++) {
 		kill(pid, SIGKILL);
 		pid = next_daemon(&t, pid);
@@ -352,7 +354,9 @@ static void test_many(void)
 	struct run t;
 
 	begin(&t, "many", false);
-	pid_t pid = reported_pid(&t);
+	pid_t pid = next_daemon(&t, 0);
+	if (!pid)
+		bail("the daemon does not report");
 	kill(pid, SIGKILL);
 	pid = next_daemon(&t, pid);
 	ok(strstr(get(t.folder, "report"), "mounts=300 wrong=0"), "more mounts than fit into the channel at once");
