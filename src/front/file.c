@@ -243,6 +243,20 @@ void file_mark(struct front *front, struct file *f, uint32_t set, uint32_t clear
 	(void)hold_handle_mark(front->hold, f->conn, f->fh, set, clear, NULL); /* gone: it was closed meanwhile */
 }
 
+bool file_find(struct front *front, uint32_t conn, uint64_t node, struct file **ret)
+{
+	for (unsigned s = 0; s < SHARDS; s++) {
+		WITH_LOCK(&front->files->shards[s].lock);
+		for (struct file *f = front->files->shards[s].first; f; f = f->next)
+			if (f->conn == conn && f->node == node) {
+				f->refs++;
+				*ret = f;
+				return true;
+			}
+	}
+	return false;
+}
+
 bool file_is_open_by(struct front *front, uint32_t conn, uint64_t node, uint32_t pid)
 {
 	for (unsigned s = 0; s < SHARDS; s++) {

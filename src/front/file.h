@@ -59,6 +59,9 @@ void files_close_conn(struct front *, uint32_t conn);
 uint32_t file_marks(struct front *, const struct file *);
 void file_mark(struct front *, struct file *, uint32_t set, uint32_t clear);
 
+/* Some open file of this node. False when there is none. */
+bool file_find(struct front *, uint32_t conn, uint64_t node, struct file **ret);
+
 /* Has this process got the disk open on this connection? */
 bool file_is_open_by(struct front *, uint32_t conn, uint64_t node, uint32_t pid);
 

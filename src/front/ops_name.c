@@ -45,13 +45,28 @@ static void reply_attr(struct ask *a, int code, const struct entry *e)
 	fuse_reply_attr(a->req, &st, entry_timeout(e));
 }
 
+/* A disk that was deleted for good while it was open: whoever has it open reads on, and may ask how large it is. */
+static bool attr_of_deleted(struct ask *a, uint64_t node, struct entry *ret)
+{
+	struct file *f = NULL;
+	if (node_kind(node) != NODE_DISK || !file_find(a->front, a->who.conn, node, &f))
+		return false;
+	*ret = (struct entry){ .node = node, .mode = S_IFREG | 0644, .size = disk_size(f->disk), .fleeting = true };
+	file_put(a->front, &f);
+	return true;
+}
+
 void op_getattr(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 {
 	struct ask a;
 	struct entry e;
 	(void)fi;
-	if (ask_begin(&a, req, "stat", node, NULL))
-		reply_attr(&a, tree_attr(a.front->service, &a.who, node, &e, &a.err), &e);
+	if (!ask_begin(&a, req, "stat", node, NULL))
+		return;
+	int r = tree_attr(a.front->service, &a.who, node, &e, &a.err);
+	if (r == -ESTALE && attr_of_deleted(&a, node, &e))
+		r = 0;
+	reply_attr(&a, r, &e);
 }
 
 /* ---- setattr ---------------------------------------------------------------------------------------- */
