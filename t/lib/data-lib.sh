@@ -13,13 +13,19 @@ data_store() {
 	echo 'images-per-region 1000' >"$M/.policy"
 }
 
-fileop() {
+# Where the program is; made here when the build has not made it.
+fileop_path() {
 	local fileop=$top_builddir/t/lib/fileop
 	if [ ! -x "$fileop" ]; then
 		fileop=$T/.fileop
 		[ -x "$fileop" ] || ${CC:-cc} -O2 -D_FILE_OFFSET_BITS=64 -D_GNU_SOURCE -pthread -o "$fileop" "$top_srcdir/t/lib/fileop.c" || return
 	fi
-	"$fileop" "$@"
+	printf '%s\n' "$fileop"
+}
+
+# See t/lib/fileop.c.
+fileop() {
+	"$(fileop_path)" "$@"
 }
 
 # status_of IMAGE KEY, IMAGE being a path or a name in $C
