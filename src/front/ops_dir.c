@@ -5,7 +5,14 @@
 #include "domain/acts.h"
 #include "front/front_int.h"
 
-/* The listing of an image changes as its upload goes on; all others are kept by the kernel until it is told otherwise. */
+/* The listing of an image changes as its upload goes on, and that of the trash by what is removed elsewhere in the same mount; all others
+ * are kept by the kernel until it is told otherwise. */
+static bool listing_lasts(const struct ask *a, uint64_t node)
+{
+	struct shelf shelf;
+	return node_kind(node) != NODE_IMAGE && !(tree_shelf(&a->who, node, &shelf) && shelf.trash);
+}
+
 void op_opendir(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 {
 	struct ask a;
@@ -18,7 +25,7 @@ void op_opendir(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 		return;
 	}
 	fi->fh = a.who.unique;
-	fi->cache_readdir = fi->keep_cache = node_kind(node) != NODE_IMAGE;
+	fi->cache_readdir = fi->keep_cache = listing_lasts(&a, node);
 	fuse_reply_open(req, fi);
 }
 
@@ -41,20 +48,37 @@ struct filling {
 	bool plus;
 };
 
+static size_t put(struct filling *f, const char *name, const struct fuse_entry_param *p, uint64_t cookie)
+{
+	char *at = f->buf + f->used;
+	size_t room = f->room - f->used;
+	size_t n = f->plus ? fuse_add_direntry_plus(f->ask->req, at, room, name, p, (off_t)cookie)
+			   : fuse_add_direntry(f->ask->req, at, room, name, &p->attr, (off_t)cookie);
+	return n > room ? 0 : n;
+}
+
+/* "." and ".." have cookies 1 and 2; the domain's come after them. They are not for show only: of a listing without any
+ * entry the kernel keeps no page, and so never notices that it has become invalid. */
+#define DOTS 2u
+#define NUMBER_UNKNOWN 0xffffffffu
+
+static void add_dots(struct filling *f, uint64_t node, uint64_t cookie)
+{
+	static const char *const names[DOTS] = { ".", ".." };
+	for (; cookie < DOTS; cookie++) {
+		struct fuse_entry_param p = { .attr = { .st_ino = cookie ? NUMBER_UNKNOWN : node, .st_mode = S_IFDIR } };
+		f->used += put(f, names[cookie], &p, cookie + 1);
+	}
+}
+
 static int add(void *ctx, const char *name, const struct entry *e, uint64_t cookie)
 {
 	struct filling *f = ctx;
 	struct fuse_entry_param p;
-	size_t n;
 	fill_entry(f->ask, e, &p);
-	if (f->plus)
-		n = fuse_add_direntry_plus(f->ask->req, f->buf + f->used, f->room - f->used, name, &p, (off_t)cookie);
-	else
-		n = fuse_add_direntry(f->ask->req, f->buf + f->used, f->room - f->used, name, &p.attr, (off_t)cookie);
-	if (n > f->room - f->used)
-		return 1;
+	size_t n = put(f, name, &p, cookie + DOTS);
 	f->used += n;
-	return 0;
+	return n == 0;
 }
 
 static void list(fuse_req_t req, fuse_ino_t node, size_t size, off_t cookie, bool plus)
@@ -64,7 +88,10 @@ static void list(fuse_req_t req, fuse_ino_t node, size_t size, off_t cookie, boo
 	if (!ask_begin(&a, req, "readdir", node, NULL))
 		return;
 	f.buf = malloc(size);
-	int r = f.buf ? tree_list(a.front->service, &a.who, node, (uint64_t)cookie, add, &f, &a.err) : -ENOMEM;
+	if (f.buf)
+		add_dots(&f, node, (uint64_t)cookie);
+	uint64_t from = (uint64_t)cookie > DOTS ? (uint64_t)cookie - DOTS : 0;
+	int r = f.buf ? tree_list(a.front->service, &a.who, node, from, add, &f, &a.err) : -ENOMEM;
 	if (r)
 		reply_error(&a, r);
 	else
