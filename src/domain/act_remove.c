@@ -55,6 +55,15 @@ static int forget_scratch(struct cat_txn *txn, uint64_t node)
 	return r;
 }
 
+/* Without a disk an image was made from nothing; but whoever deletes it goes on to the link that was there. */
+static void hide_lineage(const struct act *a, struct image *i)
+{
+	if (!i->from)
+		return;
+	i->from = 0;
+	tree_mark_link(i, a->who->pid);
+}
+
 static int delete_image(struct cat_txn *txn, struct act *a, struct image *i, struct error *err)
 {
 	struct image gone = *i;
@@ -80,10 +89,7 @@ static int delete_image(struct cat_txn *txn, struct act *a, struct image *i, str
 	i->used = i->is_protected = false;
 	i->upload[0] = 0;
 	i->trashed = gone.trashed;
-	if (gone.from) {
-		i->from = 0;
-		tree_mark_link(i, a->who->pid);
-	}
+	hide_lineage(a, i);
 	snprintf(i->reason, sizeof i->reason, "its disk was deleted: it is in .trash/%s/%s", type_name((enum image_type)i->shelf.type), gone.name);
 	r = image_put(txn, i);
 	if (!r)
@@ -106,6 +112,7 @@ static int purge_disk(struct cat_txn *txn, struct act *a, struct image *i)
 	act_drop_disk(a, i->disk);
 	int r = disk_row_release(txn, i->disk);
 	i->disk = 0;
+	hide_lineage(a, i);
 	act_node_changed(a, node_image(i->node, SLOT_DIR), true);
 	return r ? r : image_put(txn, i);
 }

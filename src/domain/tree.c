@@ -123,7 +123,7 @@ const char *image_disk_name(const struct image *i)
 	return (i->state == STATE_PENDING || i->state == STATE_FAILED) && i->upload[0] ? i->upload : "disk";
 }
 
-static bool is_settled(const struct image *i)
+bool image_is_settled(const struct image *i)
 {
 	enum image_state s = i->state == STATE_TRASHED ? i->state_before_trash : i->state;
 	return s != STATE_PENDING && s != STATE_FAILED;
@@ -139,7 +139,7 @@ int tree_fill_disk(struct service *s, struct cat_txn *txn, struct entry *e, cons
 		.node = node_disk(number), .mode = S_IFREG | 0644, .size = row.size, .stored = row.stored,
 		.mtime = row.mtime, .ctime = i->changed, .fleeting = true,
 	};
-	if (number == i->disk && is_settled(i) && i->shelf.type != TYPE_INSTANCE)
+	if (number == i->disk && image_is_settled(i) && i->shelf.type != TYPE_INSTANCE)
 		return 0;
 	struct disk *disk;
 	r = disks_get(s->disks, number, &disk, err);
@@ -147,7 +147,7 @@ int tree_fill_disk(struct service *s, struct cat_txn *txn, struct entry *e, cons
 		return r;
 	e->size = disk_size(disk);
 	e->stored = row.stored + disk_overlay_bytes(disk);
-	if (!is_settled(i))
+	if (!image_is_settled(i))
 		e->mtime = 0;
 	disks_put(s->disks, &disk);
 	return 0;
@@ -274,7 +274,7 @@ uint64_t scratch_find(struct cat_txn *txn, uint64_t image_node, const char *name
 int tree_computed(const struct image *i, const char *name, struct entry *ret)
 {
 	bool instance = i->shelf.type == TYPE_INSTANCE;
-	if (strcmp(name, instance ? "image" : "from") == 0 && i->from && i->disk && (instance || is_settled(i))) {
+	if (strcmp(name, instance ? "image" : "from") == 0 && i->from && i->disk && (instance || image_is_settled(i))) {
 		tree_fill_link(ret, node_image(i->node, SLOT_LINK), i->created);
 		ret->fleeting = true;
 		return 0;

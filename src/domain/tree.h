@@ -65,6 +65,9 @@ int tree_disk(struct service *, const struct who *, uint64_t node, struct tree_d
 /* Name under which the image's disk shows at the moment ("disk", or that of an upload that has not succeeded), "" if it has none. */
 const char *image_disk_name(const struct image *);
 
+/* Is its disk whole: neither pending nor failed, nor was so when it came into the trash? */
+bool image_is_settled(const struct image *);
+
 /* Generated files (all but .why): their whole text. */
 int tree_file_text(struct service *, const struct who *, uint64_t node, struct buf *ret, struct error *err) MUST_USE;
 

@@ -496,7 +496,7 @@ static int do_use(struct cat_txn *txn, struct act *a, struct error *err)
 	int r = image_get(txn, a->node, &i);
 	if (r)
 		return fail(err, r, "this image is gone");
-	if (i.state == STATE_PENDING || i.state == STATE_FAILED)
+	if (!image_is_settled(&i))
 		return fail(err, -EBUSY, "%s is being written again", i.name);
 	i.used = true;
 	i.last_used = clock_real();

@@ -37,7 +37,7 @@ static int note_read(struct ask *a, struct file *f)
 	int r = tree_disk(a->front->service, &f->who, f->node, &d, &a->err);
 	if (!r)
 		r = decide(&f->who, MAY_READ, NULL, &d.image, &a->err);
-	if (r || !d.is_main || d.image.state == STATE_PENDING || d.image.state == STATE_FAILED)
+	if (r || !d.is_main || !image_is_settled(&d.image))
 		return r;
 	r = upload_use(a->front->service, &f->who, &d.image, &a->err);
 	if (!r)
@@ -250,7 +250,7 @@ static int may_copy(struct ask *a, struct file *from, struct file *to, uint64_t 
 		r = decide(&from->who, MAY_COPY, NULL, &d.image, &a->err);
 	if (r)
 		return r;
-	if (!d.is_main || d.image.state == STATE_PENDING || d.image.state == STATE_FAILED)
+	if (!d.is_main || !image_is_settled(&d.image))
 		return fail(&a->err, -EBUSY, "%s is still being written: wait until it is available (imagefs status --wait)",
 			    d.image.name);
 	r = disk_may_change(a, to, end);

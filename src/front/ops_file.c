@@ -27,7 +27,7 @@ static int may_open_disk(struct ask *a, uint64_t node, int flags, bool *ret_fixe
 		return fail(&a->err, -EPERM, "the disk of %s has been used (read, copied or started from) and never changes again; "
 			    "make another image", d.image.name);
 	/* Pages that are kept are read without asking: only what has been used already may be, else its first use went unnoticed. */
-	*ret_fixed = d.is_main && d.image.used && d.image.state != STATE_PENDING && d.image.state != STATE_FAILED;
+	*ret_fixed = d.is_main && d.image.used && image_is_settled(&d.image);
 	return 0;
 }
 
