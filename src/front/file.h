@@ -23,6 +23,7 @@ enum {
 	MARK_BROKEN = 2,  /* a write failed */
 	MARK_LINEAGE = 4, /* it is known where its bytes are copied from */
 	MARK_PARTIAL = 8, /* a setting's text that is no value yet is only in the daemon's memory */
+	MARK_JUDGED = 16, /* a FLUSH is at it: should the daemon die of it, the FLUSH that is sent again begins anew */
 };
 
 struct file {

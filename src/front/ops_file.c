@@ -134,20 +134,20 @@ static int flush_setting(struct ask *a, struct file *f)
 static int flush_disk(struct ask *a, struct file *f)
 {
 	uint32_t marks = file_marks(a->front, f);
-	if (!(marks & (MARK_WROTE | MARK_BROKEN)))
+	if (!(marks & (MARK_WROTE | MARK_BROKEN | MARK_JUDGED)))
 		return 0;
 	enum upload_end end = marks & MARK_BROKEN		 ? UPLOAD_BROKEN
 			      : process_was_killed(a->who.pid) ? UPLOAD_KILLED
 							       : UPLOAD_CLOSED;
 	f->marked_wrote = false;
-	file_mark(a->front, f, 0, MARK_WROTE);
+	file_mark(a->front, f, MARK_JUDGED, MARK_WROTE);
 	session_blocking_begin();
 	int r = upload_settle(a->front->service, &f->who, f->node, end, &a->err);
 	session_blocking_end();
 	a->front->settled++;
 	/* Not folded: the next close tries again. */
-	if (r == -EIO || r == -ENOSPC || r == -EDQUOT)
-		file_mark(a->front, f, MARK_WROTE, 0);
+	bool again = r == -EIO || r == -ENOSPC || r == -EDQUOT;
+	file_mark(a->front, f, again ? MARK_WROTE : 0, MARK_JUDGED);
 	return r;
 }
 
