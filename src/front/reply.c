@@ -89,7 +89,8 @@ static void take_out_controls(char *text)
 static void keep_why(struct ask *a, int code)
 {
 	AUTO_BUF struct buf path = BUF_INIT;
-	struct hold_why w = { .time = clock_real(), .uid = a->who.uid, .pid = a->who.pid, .code = code };
+	struct hold_why w = { .time = clock_real(), .uid = a->who.uid, .pid = a->who.pid,
+			      .code = -err_to_errno(code) };
 	tree_path(a->front->service, a->node, &path);
 	if (a->name)
 		buf_addf(&path, "%s%s", path.len ? "/" : "", a->name);
