@@ -60,6 +60,7 @@ struct pack_row {
 	uint64_t bytes;       /* of the whole backend object */
 	uint64_t live_bytes;  /* frames in the index */
 	uint32_t live_count;
+	uint8_t level;        /* 0: compressed as it came; else how hard it was compressed anew */
 };
 int pack_row_get(struct cat_txn *, uint32_t no, struct pack_row *ret) MUST_USE;
 int pack_row_put(struct cat_txn *, const struct pack_row *) MUST_USE; /* also raises COUNTER_PACK */

@@ -83,6 +83,7 @@ static int decode(uint32_t no, struct bytes value, struct pack_row *ret)
 	ret->bytes = field_u64(&f);
 	ret->live_bytes = field_u64(&f);
 	ret->live_count = field_u32(&f);
+	ret->level = field_u8(&f);
 	return fields_end(&f);
 }
 
@@ -96,6 +97,7 @@ static int write_row(struct cat_txn *txn, const struct pack_row *row)
 	record_u64(&r, row->bytes);
 	record_u64(&r, row->live_bytes);
 	record_u32(&r, row->live_count);
+	record_u8(&r, row->level);
 	return db_put(txn, DB_PACK, key_of_u32(&k, row->no), &r);
 }
 

@@ -8,15 +8,16 @@
 
 static int collect_here(void *arg, struct service *service, const struct sink *sink, struct error *err)
 {
-	(void)arg;
-	return work_gc(service, sink, err);
+	return work_gc(service, *(const bool *)arg, sink, err);
 }
 
 static int run(int argc, char **argv)
 {
-	bool json = false;
+	bool json = false, squeeze = false;
 	const struct option_spec options[] = {
 		{ .name = "json", .kind = OPTION_FLAG, .value = &json, .help = "print the result as JSON" },
+		{ .name = "squeeze", .kind = OPTION_FLAG, .value = &squeeze,
+		  .help = "compress all packs as hard as idle time would, which takes long" },
 		{ .name = NULL },
 	};
 	struct operands operands;
@@ -31,7 +32,7 @@ static int run(int argc, char **argv)
 		return complain_of(&err);
 	report_begin(&report, json, "done");
 	struct sink sink = report_sink(&report);
-	struct store_job job = { "gc", collect_here, NULL };
+	struct store_job job = { squeeze ? "gc squeeze" : "gc", collect_here, &squeeze };
 	int r = store_do(store, &job, &sink, &err);
 	report_end(&report);
 	code = r ? complain_of(&err) : report_print(&report);

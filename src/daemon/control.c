@@ -78,8 +78,8 @@ static int dispatch(struct client *client, struct wire_message *message, struct 
 		return request_leaving(client, err);
 	if ((arguments = arguments_of(message->text, "check")))
 		return request_check(client, arguments, err);
-	if (arguments_of(message->text, "gc"))
-		return request_gc(client, err);
+	if ((arguments = arguments_of(message->text, "gc")))
+		return request_gc(client, arguments, err);
 	return fail(err, -EBADMSG, "this is not a request that the daemon knows");
 }
 

@@ -3,6 +3,7 @@
 #ifndef IMAGEFS_DAEMON_DAEMON_INT_H
 #define IMAGEFS_DAEMON_DAEMON_INT_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 
@@ -11,7 +12,7 @@
 #include "domain/service.h"
 #include "front/front.h"
 
-/* Everything is fixed once the daemon serves, but `busy`. */
+/* Everything is fixed once the daemon serves, but the last four. */
 struct daemon {
 	const char *store; /* absolute */
 	int channel;       /* to the keeper */
@@ -22,6 +23,9 @@ struct daemon {
 	struct life *life;
 	struct control *control;
 	atomic_bool busy;  /* a check or a collection runs for somebody */
+	pthread_mutex_t init_lock; /* guards the next two and `inited` of the clients */
+	pthread_cond_t init_seen;
+	struct client *awaiting;   /* clients whose mount's INIT has not come */
 };
 
 /* Somebody at the control socket. Used by its own thread only. */
@@ -36,18 +40,21 @@ struct client {
 	bool allow_other;
 	uint32_t conn;      /* number for it */
 	char dir[4096];
+	bool inited;        /* the kernel's INIT for it was seen */
+	struct client *next_awaiting;
 };
 
 /* attach.c: the requests of `imagefs mount`. Negative: answered with the sentence in err. */
 int attach_hello(struct client *, const char *arguments, struct error *err) MUST_USE;
 int attach_take(struct client *, const char *arguments, int fuse_fd, struct error *err) MUST_USE; /* answers ok itself */
 int attach_mounted(struct client *, struct error *err) MUST_USE;
+void attach_inited(struct daemon *, uint32_t conn); /* the INIT of a mount was seen */
 void attach_over(struct client *); /* the client is gone */
 
 /* requests.c: status, leaving, check, gc. */
 int request_status(struct client *, struct error *err) MUST_USE;
 int request_leaving(struct client *, struct error *err) MUST_USE;
 int request_check(struct client *, const char *arguments, struct error *err) MUST_USE;
-int request_gc(struct client *, struct error *err) MUST_USE;
+int request_gc(struct client *, const char *arguments, struct error *err) MUST_USE;
 
 #endif

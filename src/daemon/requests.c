@@ -157,14 +157,14 @@ int request_check(struct client *c, const char *arguments, struct error *err)
 	return r;
 }
 
-int request_gc(struct client *c, struct error *err)
+int request_gc(struct client *c, const char *arguments, struct error *err)
 {
 	struct sending sending = { .client = c };
 	struct sink sink = sink_to(&sending);
 	int r = begin_work(c, err);
 	if (r)
 		return r;
-	r = work_gc(c->daemon->service, &sink, err);
+	r = work_gc(c->daemon->service, strcmp(arguments, "squeeze") == 0, &sink, err);
 	atomic_store(&c->daemon->busy, false);
 	return r;
 }

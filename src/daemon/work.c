@@ -76,17 +76,22 @@ int work_check(struct service *service, bool read_data, const struct sink *s, st
 
 static void gc_said(void *ctx, const char *line) { problem_found(ctx, line); }
 
-int work_gc(struct service *service, const struct sink *s, struct error *err)
+int work_gc(struct service *service, bool squeeze, const struct sink *s, struct error *err)
 {
 	struct sink sink = *s;
 	struct gc_report report = { 0 };
+	struct gc_report squeezed = { 0 };
 	int r = gc_run(service->gc, gc_said, &sink, &report, err);
+	if (r == 0 && squeeze)
+		r = gc_squeeze(service->gc, gc_said, &sink, &squeezed, err);
 	if (r)
 		return r;
 	sink_fact(s, "objects: %" PRIu64, report.objects);
 	sink_fact(s, "bytes: %" PRIu64, report.bytes);
 	sink_fact(s, "packs-removed: %" PRIu64, report.packs_removed);
 	sink_fact(s, "packs-compacted: %" PRIu64, report.packs_compacted);
+	if (squeeze)
+		sink_fact(s, "packs-squeezed: %" PRIu64, squeezed.packs_compacted);
 	sink_fact(s, "images-purged: %" PRIu64, report.images_purged);
 	return 0;
 }

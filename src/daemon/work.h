@@ -20,6 +20,6 @@ void sink_facts(const struct sink *, const char *lines); /* each line of a text 
 
 int work_facts(struct service *, const struct sink *, struct error *err) MUST_USE;
 int work_check(struct service *, bool read_data, const struct sink *, struct error *err) MUST_USE; /* "problems: N" among the facts */
-int work_gc(struct service *, const struct sink *, struct error *err) MUST_USE;
+int work_gc(struct service *, bool squeeze, const struct sink *, struct error *err) MUST_USE; /* squeeze: compress harder too */
 
 #endif

@@ -24,6 +24,7 @@
 
 #define ROUND (INT64_C(60) * 1000000000) /* between two full runs */
 #define PAUSE (INT64_C(1) * 1000000000)  /* between two runs of any kind */
+#define QUIET (INT64_C(60) * 1000000000) /* without a change: time to compress harder */
 #define PIN_BUCKETS 1024u
 #define PIN_BYTES 16u /* of the hash: what the catalog's keys have */
 #define BAD_MAX 1024u
@@ -47,7 +48,8 @@ struct gc {
 	pthread_cond_t changed;
 	bool started, stop, woken, stepping;
 	unsigned holders;
-	pthread_t thread;
+	int64_t changed_at;  /* when something was last changed (gc_wake) */
+	pthread_t thread, squeeze_thread;
 	struct pin *pins[PIN_BUCKETS];
 	uint64_t bad[BAD_MAX];
 	unsigned n_bad;
@@ -275,14 +277,34 @@ void gc_wake(struct gc *gc)
 {
 	WITH_LOCK(&gc->lock);
 	gc->woken = true;
+	gc->changed_at = clock_mono();
 	pthread_cond_broadcast(&gc->changed);
+}
+
+struct service *gc_service(struct gc *gc) { return gc->service; }
+
+bool gc_wait_quiet(struct gc *gc)
+{
+	WITH_LOCK(&gc->lock);
+	while (!gc->stop && clock_mono() - gc->changed_at < QUIET)
+		wait_until(gc, gc->changed_at + QUIET, false);
+	return !gc->stop;
+}
+
+void gc_rest(struct gc *gc)
+{
+	WITH_LOCK(&gc->lock);
+	for (int64_t seen = gc->changed_at; !gc->stop && gc->changed_at == seen;)
+		pthread_cond_wait(&gc->changed, &gc->lock);
 }
 
 void gc_start(struct gc *gc)
 {
-	if (pthread_create(&gc->thread, NULL, collect, gc) != 0)
+	if (pthread_create(&gc->thread, NULL, collect, gc) != 0 ||
+	    pthread_create(&gc->squeeze_thread, NULL, gc_squeeze_thread, gc) != 0)
 		abort();
 	pthread_setname_np(gc->thread, "gc");
+	pthread_setname_np(gc->squeeze_thread, "squeeze");
 	WITH_LOCK(&gc->lock);
 	gc->started = true;
 }
@@ -297,8 +319,10 @@ void gc_stop(struct gc *gc)
 		gc->started = false;
 		pthread_cond_broadcast(&gc->changed);
 	}
-	if (started)
-		pthread_join(gc->thread, NULL);
+	if (!started)
+		return;
+	pthread_join(gc->thread, NULL);
+	pthread_join(gc->squeeze_thread, NULL);
 }
 
 /* ---- from begin to end */
@@ -321,6 +345,7 @@ struct gc *gc_new(struct service *s)
 	if (!gc)
 		abort();
 	gc->service = s;
+	gc->changed_at = clock_mono();
 	gc->first_new_pack = s->store->next_pack;
 	gc->last_old_disk = last_disk(s);
 	pthread_mutex_init(&gc->run, NULL);

@@ -31,4 +31,7 @@ struct gc_report {
 /* Everything that can be done now (also by the thread, in steps). Returns when nothing is left to do. `say` (may be NULL) is told of progress. */
 int gc_run(struct gc *, void (*say)(void *ctx, const char *line), void *ctx, struct gc_report *ret, struct error *err) MUST_USE;
 
+/* Compress all packs harder, now. The store does so by itself when nothing was changed in it for a minute, with processors that would be idle. */
+int gc_squeeze(struct gc *, void (*say)(void *ctx, const char *line), void *ctx, struct gc_report *ret, struct error *err) MUST_USE;
+
 #endif

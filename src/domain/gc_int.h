@@ -3,6 +3,7 @@
 #ifndef IMAGEFS_DOMAIN_GC_INT_H
 #define IMAGEFS_DOMAIN_GC_INT_H
 
+#include "catalog/object_tab.h"
 #include "domain/gc.h"
 
 /* One run, from its begin to its end. */
@@ -48,6 +49,17 @@ int gc_compact(struct gc_work *, struct error *err) MUST_USE;
 /* Remove these packs, those of them that have nothing live: rows, then bytes. *ret says how many. */
 #define GC_PACKS_MAX 64u
 int gc_drop_packs(struct gc_work *, const uint32_t *packs, unsigned count, unsigned *ret, struct error *err) MUST_USE;
+
+/* Write the live frames of these packs (of one pool and domain, together small enough) into a new one, drop these. level: 0 as they
+ * are, else compressed anew at that level; then steps are taken inside, otherwise the caller is in one. */
+int gc_rewrite(struct gc_work *, const struct pack_row *, unsigned count, int level, struct error *err) MUST_USE;
+
+/* gc_squeeze.c: the next pack with a number > *after that was not squeezed: 1, and *after is its number; 0: there is none. */
+int gc_squeeze_one(struct gc_work *, uint32_t *after, struct error *err) MUST_USE;
+void *gc_squeeze_thread(void *gc);
+struct service *gc_service(struct gc *);
+bool gc_wait_quiet(struct gc *); /* until nothing was changed for a while; false: stop */
+void gc_rest(struct gc *);       /* until something was changed, or stop */
 
 /* The disk that an overlay file of this name belongs to, or 0. */
 uint64_t overlay_number_of(const char *name);

@@ -155,6 +155,61 @@ static void test_compaction(void)
 	rig_close(&rig);
 }
 
+/* Words from a short list: shrinks, and more so the longer one looks. */
+static void write_words(struct rig *rig, uint64_t node, uint8_t *text, size_t len)
+{
+	static const char *const words[] = { "server ", "image ", "region ", "kernel ", "boot ", "disk ", "of ", "a " };
+	struct disk *disk;
+	struct error err;
+	uint64_t seed = 42;
+	for (size_t at = 0; at < len;)
+		for (const char *w = words[test_random(&seed) % 8]; *w && at < len; w++)
+			text[at++] = (uint8_t)(*w ^ (test_random(&seed) % 16 == 0));
+	if (disks_get(rig->service->disks, rig_disk_of(rig, node), &disk, &err) || disk_write(disk, text, len, 0, &err) ||
+	    disks_fold(rig->service->disks, disk, NULL, &err))
+		bail("%s", err.text);
+	disks_put(rig->service->disks, &disk);
+}
+
+static bool reads_words(struct rig *rig, uint64_t node, const uint8_t *text, size_t len)
+{
+	struct disk *disk;
+	struct error err;
+	uint8_t *got = malloc(len);
+	if (!got || disks_get(rig->service->disks, rig_disk_of(rig, node), &disk, &err))
+		bail("%s", err.text);
+	bool same = disk_read(disk, got, len, 0, NULL, &err) == (ssize_t)len && memcmp(got, text, len) == 0;
+	disks_put(rig->service->disks, &disk);
+	free(got);
+	return same;
+}
+
+static void test_squeeze(void)
+{
+	enum { LEN = 40 * CHUNK_SIZE };
+	struct rig rig;
+	struct gc_report report;
+	struct error err;
+	uint8_t *text = malloc(LEN);
+	rig_make(&rig, "squeeze");
+	uint64_t a = rig_image(&rig, "a", STATE_AVAILABLE);
+	write_words(&rig, a, text, LEN);
+	collect(&rig);
+	struct rig_totals before = rig_totals(&rig);
+	is_int(gc_squeeze(rig.service->gc, NULL, NULL, &report, &err), 0, "packs are compressed harder");
+	struct rig_totals after = rig_totals(&rig);
+	ok(report.packs_compacted == before.packs && after.packs == before.packs && after.files == after.packs, "each once");
+	ok(after.bytes < before.bytes * 97 / 100 && after.objects == before.objects, "they take less: %llu for %llu bytes",
+	   (unsigned long long)after.bytes, (unsigned long long)before.bytes);
+	is_int(gc_squeeze(rig.service->gc, NULL, NULL, &report, &err), 0, "again");
+	is_int(report.packs_compacted, 0, "there is nothing left to do");
+	rig_close(&rig);
+	rig_open(&rig);
+	ok(reads_words(&rig, a, text, LEN), "and the disk has its bytes");
+	rig_close(&rig);
+	free(text);
+}
+
 static void test_small_packs(void)
 {
 	struct rig rig;
@@ -593,6 +648,7 @@ int main(void)
 	test_pinned();
 	test_pins_are_counted();
 	test_compaction();
+	test_squeeze();
 	test_small_packs();
 	test_tiny_frames();
 	test_damaged_frame();
