@@ -7,8 +7,9 @@
 static void list_commands(struct buf *b)
 {
 	buf_adds(b, "Usage: imagefs COMMAND [OPTION...] [OPERAND...]\n\n"
-		    "An image service that is a file system. Its images are directories; copying,\n"
-		    "sharing and starting them is cp, ln and mkdir. These commands do the rest:\n\n");
+		    "An image service that is a file system. Images are directories: cp, mv, rm, ln\n"
+		    "and chmod import, copy, rename, delete and protect them. These commands do\n"
+		    "the rest:\n\n");
 	for (const struct command *const *c = commands; *c; c++)
 		buf_addf(b, "  %-9s %s\n", (*c)->name, (*c)->summary);
 	buf_adds(b, "\n`imagefs COMMAND --help` tells more, and so do imagefs(1) and imagefs-COMMAND(1).\n"

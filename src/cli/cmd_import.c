@@ -107,6 +107,20 @@ static int upload(struct import *im, struct error *err)
 	return r && im->copy.out_failed ? explain(im, err) : r;
 }
 
+/* Bytes may be taken in and still not be a disk that can be offered: then the state says so. */
+static int judge(const struct import *im, struct error *err)
+{
+	AUTO_BUF struct buf facts = BUF_INIT;
+	char state[32], reason[400];
+	int r = inside_status(im->image, &facts, err);
+	if (r || !facts_get(facts.data, "state", state, sizeof state) ||
+	    (strcmp(state, "pending") && strcmp(state, "failed")))
+		return r;
+	if (!facts_get(facts.data, "reason", reason, sizeof reason))
+		snprintf(reason, sizeof reason, "%s was taken in, but the image is still %s", im->copy.in_name, state);
+	return fail(err, -EINVAL, "%s", reason);
+}
+
 /* Best effort: what stays is a pending image, which the service removes by itself some day. */
 static void take_away(struct import *im)
 {
@@ -145,6 +159,8 @@ static int import(struct import *im, bool json)
 	im->copy.progress = &progress;
 	if (r == 0)
 		r = upload(im, &err);
+	if (r == 0)
+		r = judge(im, &err);
 	progress_end(&progress);
 	if (r && im->made)
 		take_away(im);

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -23,6 +24,7 @@
 
 #define FUSE_MAJOR 10
 #define FUSE_MINOR 229
+#define INIT_SECONDS 10
 
 int attach_hello(struct client *c, const char *arguments, struct error *err)
 {
@@ -122,9 +124,48 @@ static int serve(struct client *c, struct error *err)
 	return r;
 }
 
+/* ---- waiting for INIT: whoever looks at a mount before it cannot be interrupted, so the client is told when to look */
+static void begin_awaiting(struct client *c)
+{
+	WITH_LOCK(&c->daemon->init_lock);
+	c->inited = false;
+	c->next_awaiting = c->daemon->awaiting;
+	c->daemon->awaiting = c;
+}
+
+/* true: it was seen. */
+static bool end_awaiting(struct client *c, int seconds)
+{
+	struct client **at = &c->daemon->awaiting;
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += seconds;
+	WITH_LOCK(&c->daemon->init_lock);
+	while (!c->inited && seconds)
+		if (pthread_cond_timedwait(&c->daemon->init_seen, &c->daemon->init_lock, &until) == ETIMEDOUT)
+			break;
+	while (*at != c)
+		at = &(*at)->next_awaiting;
+	*at = c->next_awaiting;
+	return c->inited;
+}
+
+void attach_inited(struct daemon *d, uint32_t conn)
+{
+	WITH_LOCK(&d->init_lock);
+	for (struct client *c = d->awaiting; c; c = c->next_awaiting)
+		c->inited = c->inited || c->conn == conn;
+	pthread_cond_broadcast(&d->init_seen);
+}
+
 int attach_mounted(struct client *c, struct error *err)
 {
-	return c->fuse_fd < 0 ? fail(err, -EBADMSG, "attach first") : serve(c, err);
+	if (c->fuse_fd < 0)
+		return fail(err, -EBADMSG, "attach first");
+	begin_awaiting(c);
+	int r = serve(c, err);
+	bool seen = end_awaiting(c, r ? 0 : INIT_SECONDS);
+	return r || seen ? r : fail(err, -ETIMEDOUT, "the kernel did not begin to use the mount at %s", c->dir);
 }
 
 /* A /dev/fuse descriptor that belongs to no mount, or no longer, polls as an error. */

@@ -80,6 +80,7 @@ static void mount_inited(void *ctx, struct conn *conn, const void *init, unsigne
 {
 	struct daemon *d = ctx;
 	struct keep_message m = { .kind = KEEP_INIT, .conn = conn->no, .init_len = len };
+	attach_inited(d, conn->no);
 	if (len > sizeof m.init)
 		return;
 	memcpy(m.init, init, len);
@@ -315,7 +316,7 @@ static void __attribute__((noreturn)) give_up(struct daemon *d, const struct err
 
 int daemon_main(const char *store)
 {
-	struct daemon d = { .store = store };
+	struct daemon d = { .store = store, .init_lock = PTHREAD_MUTEX_INITIALIZER, .init_seen = PTHREAD_COND_INITIALIZER };
 	struct takeover takeover = { 0 };
 	struct error err = { 0 };
 	sigset_t signals;
