@@ -106,12 +106,22 @@ const char *why_field(const char *line, unsigned number, unsigned *ret_len)
 	return line;
 }
 
+/* What was refused may never have come to be: then it is where it would have been. */
+static int mount_of_refused(const char *path, struct mount_entry *ret)
+{
+	AUTO_FREE char *copy = strdup(path);
+	if (!copy)
+		abort();
+	int r = inside_mount(path, ret, NULL);
+	return r ? inside_mount(dirname(copy), ret, NULL) : 0;
+}
+
 bool inside_why(const char *path, char *ret, unsigned size)
 {
 	AUTO_FREE struct mount_entry *mount = malloc(sizeof *mount);
 	AUTO_BUF struct buf text = BUF_INIT;
 	bool found = false;
-	if (!mount || inside_mount(path, mount, NULL))
+	if (!mount || mount_of_refused(path, mount))
 		return false;
 	AUTO_FREE char *why = path_join(mount->dir, ".why");
 	if (read_text(why, &text, NULL))
