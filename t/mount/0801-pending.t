@@ -113,6 +113,20 @@ like 'with a reason' "$(status_of other reason)" 'SHA-256'
 ok 'the right one may follow' cp "$b" "$C/other/b.img"
 holds 'and is taken' other "$b"
 
+begin 'a write that failed'
+image failed
+echo 'max-disk 8M' >"$M/.policy"
+fails 'a disk over policy' 'File too large' cp "$a" "$C/failed/x.img"
+like 'has a reason in .why' "$(last_why)" 'EFBIG'
+like 'it is not available' "$(state_of failed)" 'pending|failed'
+image failed2
+fails 'a program that goes on after a failed write' 'File too large' dd if="$b" of="$C/failed2/x.img" bs=1M seek=4 conv=notrunc
+like 'has not finished it' "$(state_of failed2)" 'pending|failed'
+like 'and .status says why' "$(status_of failed2 reason)" 'write'
+echo 'max-disk -' >"$M/.policy"
+ok 'it can be done again' cp "$a" "$C/failed/x.img"
+holds 'and is whole' failed "$a"
+
 begin 'before its first use a disk may be written again'
 import again "$a"
 ok 'the same upload again' cp "$a" "$C/again/"
@@ -134,6 +148,7 @@ holds 'it has what was written' again "$T/model"
 
 begin 'after its first use it never changes'
 fails 'open for writing' 'Operation not permitted' dd if="$a" of="$C/again/disk" conv=notrunc
+fails 'opening alone' 'Operation not permitted' "$BASH" -c ": 3<>'$C/again/disk'"
 fails 'opening it with O_TRUNC' 'Operation not permitted' cp "$a" "$C/again/disk"
 fails 'cp by the name that was used' 'Operation not permitted' cp "$a" "$C/again/a.img"
 fails 'truncate' 'Operation not permitted' truncate -s 1M "$C/again/disk"
