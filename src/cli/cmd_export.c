@@ -95,10 +95,9 @@ static int export(struct export *e, bool verifies, struct error *err)
 		return r;
 	if (verifies)
 		find_sha256(e);
-	e->part = calloc(1, strlen(e->file) + 6);
-	if (!e->part)
-		abort();
-	sprintf(e->part, "%s.part", e->file);
+	AUTO_BUF struct buf part = BUF_INIT;
+	buf_addf(&part, "%s.part", e->file);
+	e->part = buf_detach(&part);
 	progress_begin(&progress, "exporting", PROGRESS_BYTES);
 	e->copy.progress = &progress;
 	r = copy_out(e, err);

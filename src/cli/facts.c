@@ -11,7 +11,7 @@ static const char *const number_keys[] = {
 	"virtual", "stored", "stored-alone", "bytes", "objects", "packs", "pack-bytes", "catalog-bytes", "commits",
 	"pool-total", "pool-free", "public", "marketplace", "custom", "instances", "trash", "mounts", "daemon-pid",
 	"keeper-pid", "images", "disks", "nodes", "chunks", "problems", "packs-removed", "packs-compacted",
-	"images-purged", "store-format", "catalog-format", "control-version", "read", "written", "received", "unfolded", NULL,
+	"packs-squeezed", "images-purged", "store-format", "catalog-format", "control-version", "read", "written", "received", "unfolded", NULL,
 };
 
 static const char *const list_keys[] = { "use", "shared-with", "problem", "library", "software", "category", "mount", NULL };

@@ -128,7 +128,7 @@ bool inside_why(const char *path, char *ret, unsigned size)
 		return false;
 	for (const char *line = text.data; *line; line += strcspn(line, "\n"), line += *line == '\n') {
 		unsigned len;
-		if (atoi(why_field(line, WHY_PID, &len)) != getpid() || len == 0)
+		if (strtol(why_field(line, WHY_PID, &len), NULL, 10) != getpid() || len == 0)
 			continue;
 		const char *sentence = why_field(line, WHY_SENTENCE, &len);
 		snprintf(ret, size, "%.*s", (int)len, sentence);

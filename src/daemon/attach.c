@@ -60,10 +60,11 @@ static int next_number(struct cat_txn *txn, void *arg, struct error *err)
 int attach_take(struct client *c, const char *arguments, int fuse_fd, struct error *err)
 {
 	AUTO_FD int fd = fuse_fd;
+	char dir[sizeof c->dir];
 	if (!c->account)
 		return fail(err, -EBADMSG, "say hello first");
 	if ((arguments[0] != '0' && arguments[0] != '1') || arguments[1] != ' ' || arguments[2] != '/' ||
-	    strlen(arguments + 2) >= sizeof c->dir)
+	    snprintf(dir, sizeof dir, "%s", arguments + 2) >= (int)sizeof dir)
 		return fail(err, -EBADMSG, "attach needs 0 or 1 and an absolute path");
 	if (fd < 0 || !is_fuse_device(fd))
 		return fail(err, -EBADMSG, "what was handed over is not /dev/fuse");
@@ -71,7 +72,7 @@ int attach_take(struct client *c, const char *arguments, int fuse_fd, struct err
 		return fail(err, -EBADMSG, "one descriptor at a time");
 	c->fuse_fd = steal_fd(&fd);
 	c->allow_other = arguments[0] == '1';
-	strcpy(c->dir, arguments + 2);
+	memcpy(c->dir, dir, sizeof c->dir);
 	/* Answered before the number is committed: meanwhile the client mounts. */
 	int r = wire_send(c->fd, "ok", -1);
 	if (r)

@@ -84,13 +84,13 @@ struct listing {
 static void account_name(struct service *service, uint32_t no, char ret[PLACE_NAME_MAX + 1])
 {
 	struct cat_txn *txn;
-	struct account account = { .name = "?" };
-	if (cat_begin(service->catalog, &txn, NULL) == 0) {
-		if (account_get(txn, no, &account))
-			strcpy(account.name, "?");
+	struct account account;
+	int r = cat_begin(service->catalog, &txn, NULL);
+	if (r == 0) {
+		r = account_get(txn, no, &account);
 		cat_end(&txn);
 	}
-	strcpy(ret, account.name);
+	snprintf(ret, PLACE_NAME_MAX + 1, "%s", r ? "?" : account.name);
 }
 
 static int list_mount(void *ctx, const struct conn *conn)

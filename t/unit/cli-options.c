@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cli/options.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "tap.h"
@@ -31,7 +32,7 @@ static int parse(struct values *v, const char *const *words, struct operands *re
 	};
 	argv[0] = command;
 	for (; words[argc - 1]; argc++) {
-		strcpy(copies[argc - 1], words[argc - 1]);
+		snprintf(copies[argc - 1], sizeof copies[0], "%s", words[argc - 1]);
 		argv[argc] = copies[argc - 1];
 	}
 	argv[argc] = NULL;

@@ -2,6 +2,7 @@
 #include "cli/progress.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,7 +30,7 @@ static void test_text(void)
 	progress_text(&p, 512 * MIB, 1024 * MIB, 0, 100, text);
 	ok(strstr(text, "0 B/s") && !strstr(text, "left"), "no time has passed: %s", text);
 	p.unit = PROGRESS_ITEMS;
-	strcpy(p.what, "packs");
+	snprintf(p.what, sizeof p.what, "packs");
 	p.terminal = false;
 	is_str(progress_text(&p, 10, 40, 5, 200, text), "packs 25% 10 of 40, 2/s, 15 s left", "items");
 }

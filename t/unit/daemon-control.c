@@ -29,6 +29,15 @@ static void answer_begins(int fd, const char *want)
 	ok(r == 0 && strncmp(m.text, want, strlen(want)) == 0, "the answer is %s…: %s", want, r ? "none" : m.text);
 }
 
+/* The last that comes: one of the crowd may still be counted, so that a client is sent away with words. */
+static int end_of(int fd)
+{
+	int r;
+	while ((r = wire_receive(fd, &m, 5000)) == 0)
+		;
+	return r;
+}
+
 static void test_junk(struct daemon *d)
 {
 	static const char *const junk[] = { "nonsense", "attach", "attach 0 /x", "mounted", "hello 2", "hello", "hellohello",
@@ -48,7 +57,7 @@ static void test_crowd(struct daemon *d)
 		fds[i] = connected(d);
 	int one_more = connected(d);
 	answer_begins(one_more, "error -11 ");
-	is_int(wire_receive(one_more, &m, 5000), -EPIPE, "one too many is sent away");
+	is_int(end_of(one_more), -EPIPE, "one too many is sent away");
 	close(one_more);
 	for (int i = 0; i < CLIENTS_MAX; i++)
 		close(fds[i]);
@@ -68,7 +77,7 @@ int main(void)
 	test_crowd(&d);
 	int fd = connected(&d);
 	ok(control_stop(d.control, 5), "everybody is hung up on");
-	is_int(wire_receive(fd, &m, 5000), -EPIPE, "as they can see");
+	is_int(end_of(fd), -EPIPE, "as they can see");
 	close(fd);
 	control_free(d.control);
 	life_free(d.life);

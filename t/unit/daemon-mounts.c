@@ -36,7 +36,7 @@ static void test_damaged(void)
 	char *big = malloc(20000);
 	memset(big, 'x', 19999);
 	memcpy(big, "1 2 3:4 / /", 11);
-	strcpy(big + 10000, " rw - fuse s rw");
+	memcpy(big + 10000, " rw - fuse s rw", sizeof " rw - fuse s rw");
 	is_int(mount_parse(big, &entry), -EINVAL, "a path that is too long");
 	free(big);
 }
