@@ -148,12 +148,15 @@ mount_store
 kill -TERM "$(keeper_pid)"
 ok 'and SIGTERM to the keeper' wait_until 10 nothing_left
 imagefs serve "$STORE" >/dev/null 2>&1 &
-ok 'serve makes it ready' wait_until 10 test -n "$(wait_until 10 imagefs status "$STORE" --json && store_daemon_pid)"
+server=$!
+daemon_runs() { [ -n "$(store_daemon_pid)" ]; }
+ok 'serve makes it ready' wait_until 10 daemon_runs
 exits 4 'and has it for itself' imagefs serve "$STORE"
 mount_store
 umount_store
-ok 'it stays when the last mount goes' test -n "$(store_daemon_pid)"
-kill %?serve
-wait
-ok 'until it is told to end' wait_until 10 nothing_left
+ok 'it stays when the last mount goes' daemon_runs
+kill "$server"
+wait "$server"
+is 'it ends when it is told to' $? 0
+ok 'and nothing runs then' wait_until 10 nothing_left
 done_testing
