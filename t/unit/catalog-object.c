@@ -58,7 +58,7 @@ static int put_packs(struct cat_txn *txn, void *arg, struct error *err)
 	int r = 0;
 	(void)err;
 	for (uint32_t no = 1; r == 0 && no <= PACKS; no++) {
-		m->packs[no] = (struct pack_row){ no, no % 2, 1, no * 1000, 0, 0 };
+		m->packs[no] = (struct pack_row){ no, no % 2, 1, no * 1000, 0, 0, 0 };
 		r = pack_row_put(txn, &m->packs[no]);
 	}
 	return r;
@@ -344,12 +344,12 @@ static int prefix_is_enough(struct cat_txn *txn, void *arg, struct error *err)
 
 static int pack_life(struct cat_txn *txn, void *arg, struct error *err)
 {
-	struct pack_row row = { 500, 3, 7, 1 << 20, 0, 0 }, got;
+	struct pack_row row = { 500, 3, 7, 1 << 20, 0, 0, 7 }, got;
 	(void)arg, (void)err;
 	is_int(pack_row_put(txn, &row), 0, "a pack is put");
 	is_int(cat_counter_get(txn, COUNTER_PACK), 500, "the counter of packs follows");
 	is_int(pack_row_get(txn, 500, &got), 0, "it is there");
-	ok(got.pool == 3 && got.domain == 7 && got.bytes == 1 << 20, "with its fields");
+	ok(got.pool == 3 && got.domain == 7 && got.bytes == 1 << 20 && got.level == 7, "with its fields");
 	is_int(pack_row_remove(txn, 500), 0, "it is removed");
 	is_int(pack_row_remove(txn, 500), -ENOENT, "once");
 	is_int(pack_row_get(txn, 500, &got), -ENOENT, "and gone");
