@@ -105,10 +105,11 @@ static int disk_may_change(struct ask *a, struct file *f, uint64_t end)
 	return r;
 }
 
-/* After a write that failed the image must not become available: the tool may not notice, or not care. */
+/* After a write that failed the image must not become available: the tool may not notice, or not care. A refusal, in which nothing was
+ * tried, is no such failure. */
 static int note_failure(struct ask *a, struct file *f, int r)
 {
-	if (r && r != -EBADF && r != -EPERM && r != -EINVAL)
+	if (r == -EIO || r == -ENOSPC || r == -EDQUOT || r == -EFBIG || r == -ENOMEM || r == ERR_DAMAGED)
 		file_mark(a->front, f, MARK_BROKEN, 0);
 	return r;
 }

@@ -115,7 +115,7 @@ static int few_entries(struct cat_txn *txn, void *arg, struct error *err)
 	ok(log_tail(txn, 100, &after) == 0 && after == 0, "the tail of an empty log is its beginning");
 	is_int(log_add(txn, &e), 0, "an entry");
 	e.owner = 2;
-	strcpy(e.operation, "b");
+	snprintf(e.operation, sizeof(e.operation), "%s", "b");
 	is_int(log_add(txn, &e), 0, "one that was done to somebody else");
 	memset(&full, 0, sizeof full);
 	full.seq = 3;
@@ -124,7 +124,7 @@ static int few_entries(struct cat_txn *txn, void *arg, struct error *err)
 	full.uid = UINT32_MAX;
 	full.result = ERR_DAMAGED;
 	FILL(full.path), FILL(full.detail);
-	strcpy(full.operation, "c");
+	snprintf(full.operation, sizeof(full.operation), "%s", "c");
 	is_int(log_add(txn, &full), 0, "one with everything in it");
 	is_int(log_each(txn, 0, 0, trace_entry, &all), 0, "the operator reads");
 	is_str(all.text, "a b c ", "all, the oldest first");
@@ -151,7 +151,7 @@ static int many_entries(struct cat_txn *txn, void *arg, struct error *err)
 	(void)err;
 	memset(&e, 0, sizeof e);
 	FILL(e.path), FILL(e.detail);
-	strcpy(e.operation, arg);
+	snprintf(e.operation, sizeof(e.operation), "%s", arg);
 	for (unsigned i = 0; r == 0 && i < ROUND; i++)
 		r = log_add(txn, &e);
 	return r;

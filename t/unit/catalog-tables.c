@@ -98,10 +98,10 @@ static int regions(struct cat_txn *txn, void *arg, struct error *err)
 	is_str(stopped.text, "1 3 ", "and goes no further");
 	struct region other = { .no = 4, .name = "a" };
 	is_int(region_put(txn, &other), -EEXIST, "a name is given once");
-	strcpy(a.name, "c");
+	snprintf(a.name, sizeof(a.name), "%s", "c");
 	is_int(region_put(txn, &a), -EINVAL, "and never changes");
-	strcpy(a.name, "a");
-	strcpy(a.zones, "z1 z2");
+	snprintf(a.name, sizeof(a.name), "%s", "a");
+	snprintf(a.zones, sizeof(a.zones), "%s", "z1 z2");
 	ok(region_put(txn, &a) == 0 && region_get(txn, 1, &got) == 0 && !strcmp(got.zones, "z1 z2"), "the rest may");
 	ok(beginnings_are_damage(txn, DB_REGION, key_of_u32(&k, 3), get_region), "a cut row is damage");
 	is_int(region_remove(txn, 1), 0, "one is removed");
@@ -156,14 +156,14 @@ static int accounts(struct cat_txn *txn, void *arg, struct error *err)
 	ok(account_put(txn, &a) == 0 && account_put(txn, &b) == 0, "two accounts");
 	b.uids[1] = 1001;
 	b.n_uids = 2;
-	strcpy(b.name, "robert");
+	snprintf(b.name, sizeof(b.name), "%s", "robert");
 	is_int(account_put(txn, &b), -EEXIST, "a uid belongs to one account");
 	ok(account_find(txn, "bob", &got) == 0 && account_find(txn, "robert", &got) == -ENOENT,
 	   "and what was refused changed nothing");
 	b.n_uids = 1;
-	strcpy(b.name, "alice");
+	snprintf(b.name, sizeof(b.name), "%s", "alice");
 	is_int(account_put(txn, &b), -EEXIST, "so does a name");
-	strcpy(b.name, "robert");
+	snprintf(b.name, sizeof(b.name), "%s", "robert");
 	b.uids[0] = 1003;
 	is_int(account_put(txn, &b), 0, "both may change");
 	ok(account_find(txn, "robert", &got) == 0 && got.no == 2 && account_find(txn, "bob", &got) == -ENOENT, "the name");
