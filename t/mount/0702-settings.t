@@ -36,9 +36,9 @@ is '.list has os and arch' "$(awk -F '\t' '$3 == "web" { print $6 "/" $7 }' "$M/
 
 begin 'bad values'
 refuse() {
-	local name=$1 value=$2 before
+	local name=$1 value=$2 shown=${2@Q} before
 	before=$(cat "$name")
-	refused "$name: ${value:0:20}" EINVAL "$3" bash -c 'echo "$2" > "$1"' _ "$name" "$value"
+	refused "$name: ${shown:0:30}" EINVAL "$3" bash -c 'echo "$2" > "$1"' _ "$name" "$value"
 	is "$name stays" "$(cat "$name")" "$before"
 }
 refuse os 'Debian GNU/Linux' 'ID VERSION as in os-release'

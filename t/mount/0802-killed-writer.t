@@ -66,6 +66,23 @@ like 'for its writer was killed' "$(status_of threads reason)" killed
 ok 'it can be done again' cp "$T/a.img" "$C/threads/x.img"
 holds 'and is whole' threads "$T/a.img"
 
+begin 'rsync'
+image rsync
+N=$C/rsync
+noise "$T/big.img" $((30 << 20))
+rsync --bwlimit=20M "$T/big.img" "$N/" &
+pid=$!
+has_scratch() {
+	grep -q 'unfolded\|received' "$N/.status" || [ -n "$(find "$STORE/overlay" -type f -size +1M)" ]
+}
+ok 'rsync is writing' wait_until 20 has_scratch
+pkill -KILL -P "$pid"
+kill -KILL "$pid"
+wait "$pid" 2>/dev/null
+is 'killed, it leaves the image pending' "$(state_of rsync)" pending
+ok 'it can be done again' rsync "$T/big.img" "$N/"
+holds 'and is whole' rsync "$T/big.img"
+
 begin 'exit without close'
 image exits
 ok 'a shell that exits in good order' "$BASH" -c "exec 3>'$C/exits/x.img'; cat '$T/a.img' >&3; exit 0"

@@ -63,10 +63,32 @@ is 'and available' "$(state_of huge)" available
 is 'with its size' "$(stat -c %s "$C/huge/disk")" $((1 << 40))
 is 'and its holes' "$("$fileop" map "$C/huge/disk")" "$("$fileop" map "$T/huge")"
 ok 'its data are right' bash -c "cmp <(dd if='$C/huge/disk' bs=64k skip=$((48 << 14)) count=48 status=none) <(dd if='$a' bs=64k skip=16 count=48 status=none)"
+ok 'it is copied at once' timeout 30 cp -r "$C/huge" "$C2/"
+is 'with its holes' "$("$fileop" map "$C2/huge/disk")" "$("$fileop" map "$T/huge")"
 image grown
 truncate -s 12M "$C/grown/x"
 dd if="$a" of="$C/grown/x" bs=1M count=3 conv=notrunc status=none
 is 'so has a disk that is being written' "$(fileop map "$C/grown/x" | tail -n 1 | cut -d' ' -f2)" "$(head -c 3M "$a" >"$T/h"; fileop map "$T/h" | tail -n 1 | cut -d' ' -f2)"
+
+begin 'fallocate'
+image holes
+cp "$a" "$T/model"
+truncate -s 25M "$T/model"
+head -c 20M "$a" >"$C/holes/x"
+ok 'a size' fallocate -l 24M "$C/holes/x"
+dd if="$a" of="$C/holes/x" bs=1M skip=20 seek=20 conv=notrunc status=none
+is 'is given' "$(stat -c %s "$C/holes"/[xd]*)" $((24 << 20))
+ok 'so it is with space beyond the end' fallocate -n -o 24M -l 1M "$C/holes/x"
+is 'which does not show' "$(stat -c %s "$C/holes"/[xd]*)" $((24 << 20))
+truncate -s 24M "$T/model"
+for range in '2097152 3000000' '1000001 70001' '9000000 5'; do
+	read -r offset length <<<"$range"
+	ok "a hole at $offset" fallocate -p -o "$offset" -l "$length" "$C/holes/x"
+	fallocate -p -o "$offset" -l "$length" "$T/model"
+	ok "zeros after it" fallocate -z -o $((offset + 9999999)) -l "$length" "$C/holes/x"
+	fallocate -z -o $((offset + 9999999)) -l "$length" "$T/model"
+done
+holds 'they are there, and nothing else changed' holes "$T/model"
 
 begin 'statfs'
 is 'df tells of the pool' "$(df --output=size "$M/ap-beijing" | tail -n 1)" "$(df --output=size "$STORE" | tail -n 1)"

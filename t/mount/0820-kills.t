@@ -17,6 +17,7 @@ RANDOM=$seed
 make_disk "$T/a.img" 12 5 1
 make_disk "$T/b.img" 6 3 2
 a=$T/a.img b=$T/b.img
+noise "$T/large.img" $((80 << 20))
 import read "$a"
 import copied "$b"
 fileop=$(fileop_path)
@@ -100,6 +101,39 @@ round_names() {
 	done
 }
 
+# More than a pack.
+round_large() {
+	must mkdir mkdir "$C/large"
+	must dd dd if="$T/large.img" of="$C/large/x" bs=300000
+	must available has_state large available
+	must compare cmp "$T/large.img" "$C/large/disk"
+	must rm rm -r "$C/large"
+}
+
+round_mapped() {
+	must mkdir mkdir "$C/mapped"
+	must mmap "$fileop" mmap-write "$b" "$C/mapped/x"
+	must available has_state mapped available
+	must compare cmp "$b" "$C/mapped/disk"
+	must rm rm -r "$C/mapped"
+}
+
+# Writes, truncations and copies that are compared with a model all the time.
+round_fuzz() {
+	must mkdir mkdir "$C/fuzz"
+	"$fileop" copy-fuzz "$C/copied/disk" "$C/fuzz/x" "$T/model" $((seed + round)) 60 2>"$T/fuzz.err"
+	must fuzz sh -c "! grep -v 'close: Invalid argument' '$T/fuzz.err'" # an odd size is no disk
+	must compare sh -c "cmp '$T/model' '$C/fuzz/'[xd]*"
+	must rm rm -r "$C/fuzz"
+}
+
+# What the others delete is given back meanwhile.
+round_purge() {
+	local all=("$M"/*/.trash/custom/*)
+	[ ! -e "${all[0]}" ] || must purge rm -r "${all[@]}"
+	sleep 0.1
+}
+
 daemon_child() {
 	local children
 	read -r children <"/proc/$keeper/task/$keeper/children"
@@ -112,7 +146,7 @@ daemon_is_another() {
 	[ -n "$now" ] && [ "$now" != "$1" ]
 }
 
-loops='direct cached import pieces copy names'
+loops='direct cached import pieces copy names large mapped fuzz purge'
 for loop in $loops; do
 	in_loop "$loop" &
 done
