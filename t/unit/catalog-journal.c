@@ -151,7 +151,7 @@ static int many_entries(struct cat_txn *txn, void *arg, struct error *err)
 	(void)err;
 	memset(&e, 0, sizeof e);
 	FILL(e.path), FILL(e.detail);
-	snprintf(e.operation, sizeof(e.operation), "%s", arg);
+	snprintf(e.operation, sizeof(e.operation), "%s", (const char *)arg);
 	for (unsigned i = 0; r == 0 && i < ROUND; i++)
 		r = log_add(txn, &e);
 	return r;
