@@ -161,10 +161,12 @@ static int configure_region(struct cat_txn *txn, struct act *a, struct error *er
 static int configure_account(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct account c;
-	int r = account_get(txn, (uint32_t)node_number(a->node), &c);
+	int r = account_get(txn, tree_account_of(a->who, a->node), &c);
 	if (r)
 		return fail(err, r, "this account is gone");
 	r = each_line(a->text, account_line, &c, err);
+	if (!r && c.no == a->who->account && !c.is_operator)
+		return fail(err, -EPERM, "nobody takes the rights of an operator from themselves: another operator can");
 	if (!r)
 		r = account_put(txn, &c);
 	snprintf(a->path, sizeof a->path, "accounts/%s/.account", c.name);

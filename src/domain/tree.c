@@ -65,7 +65,8 @@ bool tree_has_file(const struct who *w, uint64_t dir, enum tree_file f)
 			return false;
 		if (f == FILE_METRICS)
 			return w->is_operator;
-		return f == FILE_LIST || f == FILE_WHY || f == FILE_USAGE || f == FILE_LOG || f == FILE_POLICY;
+		return f == FILE_LIST || f == FILE_WHY || f == FILE_USAGE || f == FILE_LOG || f == FILE_POLICY ||
+		       f == FILE_ACCOUNT;
 	case NODE_REGION:
 		return node_slot(dir) == SLOT_DIR && own && (f == FILE_LIST || f == FILE_POLICY || f == FILE_REGION || f == FILE_USAGE);
 	case NODE_ACCOUNT:

@@ -29,6 +29,9 @@ int tree_computed(const struct image *, const char *name, struct entry *ret) MUS
 void tree_mark_link(struct image *, uint32_t pid);
 bool tree_link_marked(const struct image *, const char *name, uint32_t pid);
 
+/* Whose settings an .account file has. */
+uint32_t tree_account_of(const struct who *, uint64_t node);
+
 /* Whose policy a .policy file is: when read, what is in force; when written, what is set. */
 void tree_policy_scope(const struct who *, uint64_t node, bool writing, uint32_t *ret_account, uint32_t *ret_region);
 

@@ -178,10 +178,16 @@ static int text_region(struct text_walk *w)
 	return 0;
 }
 
+/* accounts/NAME of oneself is the root. */
+uint32_t tree_account_of(const struct who *w, uint64_t node)
+{
+	return node_kind(node) == NODE_ACCOUNT ? (uint32_t)node_number(node) : w->account;
+}
+
 static int text_account(struct text_walk *w)
 {
 	struct account a;
-	int r = account_get(w->ask->txn, (uint32_t)node_number(w->ask->node), &a);
+	int r = account_get(w->ask->txn, tree_account_of(w->ask->who, w->ask->node), &a);
 	if (r)
 		return r;
 	buf_adds(w->text, "uids");
