@@ -14,16 +14,17 @@ is 'the root has the regions and accounts' "$(ls | xargs)" \
 is 'a region has the five types' "$(ls ap-beijing | xargs)" 'custom instances marketplace public shared'
 is 'the own name under accounts is a link to ..' "$(readlink "accounts/$(id -un)")" ..
 ok 'and leads to the own view' test -d "accounts/$(id -un)/ap-beijing/custom"
-is 'ls -a of the root' "$(ls -A | grep '^\.' | xargs)" '.list .log .metrics .policy .usage .why'
+is 'ls -a of the root' "$(ls -A | grep '^\.' | xargs)" '.account .list .log .metrics .policy .usage .why'
 is 'ls -a of a region' "$(ls -A ap-beijing | grep '^\.' | xargs)" '.list .policy .region .usage'
 ok 'the trash is there though nobody lists it' test -d ap-beijing/.trash
 is 'and has the types that things are deleted from' "$(ls ap-beijing/.trash | xargs)" 'custom instances marketplace public'
+is 'every listing has . and ..' "$(ls -a ap-beijing/custom | xargs) $(ls -a | head -n 2 | xargs)" '. .. . ..'
 is 'a type has no dot files' "$(ls -A ap-beijing/custom)" ''
 is 'modes of directories' "$(stat -c %A . ap-beijing ap-beijing/custom | sort -u)" drwxr-xr-x
 is 'what can be written is shown as such' "$(stat -c '%a %n' .policy ap-beijing/.policy ap-beijing/.region .list .why .log | xargs)" \
 	'644 .policy 644 ap-beijing/.policy 644 ap-beijing/.region 444 .list 444 .why 444 .log'
 is 'a listing shows the same modes' "$(find . -maxdepth 1 -name '.*' -printf '%m %f\n' | sort -k2 | xargs)" \
-	'755 . 444 .list 444 .log 444 .metrics 644 .policy 444 .usage 444 .why'
+	'755 . 644 .account 444 .list 444 .log 444 .metrics 644 .policy 444 .usage 444 .why'
 
 begin 'an image'
 make_disk "$T/a.img" 8 3 1
@@ -46,6 +47,7 @@ is 'keys and their order' "$(cut -d: -f1 $facts | xargs)" \
 like 'id' "$(grep ^id: $facts)" '^id: img-[0-9a-f]{8}$'
 is 'state' "$(grep ^state: $facts)" 'state: available'
 is 'reading sealed it' "$(grep ^sealed: $facts)" 'sealed: yes'
+is 'format' "$(grep ^format: $facts)" 'format: raw'
 is 'virtual' "$(grep ^virtual: $facts)" "virtual: $((8 << 20))"
 like 'digest' "$(grep ^digest: $facts)" '^digest: [0-9a-f]{64}$'
 is 'owner' "$(grep ^owner: $facts)" "owner: $(id -un)"
@@ -59,6 +61,7 @@ fails 'directories that are no images have none' 'No such attribute' getfattr -n
 for name in user.mime security.capability security.selinux trusted.x system.posix_acl_access; do
 	fails "getting $name is not supported" 'Operation not supported' getfattr -n $name ap-beijing/custom/web/disk
 done
+is 'what tools ask for all the time fills no .why' "$(grep -cE 'ENODATA|EOPNOTSUPP' .why)" 0
 if command -v setfattr >/dev/null; then
 	fails 'setting others is not supported' 'Operation not supported' setfattr -n user.mime -v x ap-beijing/custom/web
 	fails 'removing others neither' 'Operation not supported' setfattr -x user.mime ap-beijing/custom/web
@@ -86,6 +89,8 @@ is "a region's .usage has only itself" "$(tail -n +2 ap-beijing/.usage | wc -l)"
 is '.metrics is Prometheus text' "$(grep -cvE '^(# (HELP|TYPE) imagefs_[a-z_]+ .+|imagefs_[a-z_]+ [0-9]+)$' .metrics)" 0
 like '.metrics counts' "$(grep ^imagefs_objects .metrics)" '^imagefs_objects [1-9]'
 is '.policy tells the default' "$(grep images-per-region .policy)" 'images-per-region 10'
+is '.account' "$(head -n 2 .account | xargs)" "uids $(id -u) operator yes"
+ok 'it is that under accounts' same .account "accounts/$(id -un)/.account"
 like '.region' "$(cat na-siliconvalley/.region)" 'copy no'
 for file in .list .why .log .usage .metrics; do
 	fails "$file cannot be written" 'Operation not permitted' sh -c "echo x > $file"

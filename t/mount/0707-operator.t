@@ -79,6 +79,11 @@ B=$T/bob/mnt
 is 'he sees his own view' "$(as_user bob readlink "$B/accounts/bob")" ..
 is 'alice is another account to him' "$(as_user bob stat -c %F "$B/accounts/alice")" directory
 
+refused_to alice 'she stays operator' EPERM 'from themselves' bash -c 'echo operator no > "$1"' _ "$M/.account"
+is 'and is' "$(alice grep operator "$M/.account")" 'operator yes'
+is 'he sees what he is' "$(as_user bob cat "$B/.account" | head -n 2 | xargs)" "uids $(user_id bob) operator no"
+refused_to bob 'and cannot change it' EPERM 'only operators' bash -c 'echo operator yes > "$1"' _ "$B/.account"
+
 begin 'what others see'
 ok 'alice has an image' alice bash -c 'mkdir "$1" && cp "$2" "$1/"' _ "$M/ap-beijing/custom/secret" "$T/a.img"
 is 'bob sees nothing of it' "$(as_user bob ls "$B/ap-beijing/custom")" ''
@@ -89,6 +94,8 @@ fails 'nor by its name' 'No such file' as_user bob ls "$B/accounts/alice/ap-beij
 fails 'nor in the trash' 'No such file' as_user bob ls "$B/accounts/alice/ap-beijing/.trash"
 fails 'nor by its path in her mount' 'Permission denied' as_user bob ls "$M/ap-beijing/custom"
 ok 'he may use the name' as_user bob bash -c 'mkdir "$1" && cp "$2" "$1/"' _ "$B/ap-beijing/custom/secret" "$T/a.img"
+is 'her .list has her own' "$(alice awk -F '\t' '$3 == "secret" { print $11 }' "$M/.list")" alice
+like '.log is for her all of it' "$(alice cut -f 2,4,5 "$M/.log" | grep secret | xargs)" 'alice create .*bob create'
 ok 'she sees what he has' alice cmp "$T/a.img" "$M/accounts/bob/ap-beijing/custom/secret/disk"
 refused_to alice 'and cannot change it' EPERM 'belongs to another account' \
 	bash -c 'echo x > "$1"' _ "$M/accounts/bob/ap-beijing/custom/secret/description"

@@ -37,6 +37,11 @@ warm
 seen 'nothing is there' listing_is ''
 seen 'nothing of that name' has_not web
 mkdir "$A/web"
+seen 'the listing, when it had been empty' listing_is web
+rmdir "$A/web"
+seen 'and is again' listing_is ''
+warm
+mkdir "$A/web"
 seen 'mkdir' has web
 seen 'its listing' listing_is web
 warm

@@ -81,4 +81,20 @@ mount --bind "$T/.private/none" /dev/fuse
 fails 'no /dev/fuse at all' '/dev/fuse' alice imagefs mount "$STORE" "$M"
 umount /dev/fuse
 ok 'nothing of all this is left' wait_until 10 nothing_left
+
+begin 'a mount that others can reach'
+mount --bind "$T/.private/fuse" /dev/fuse
+STORE=$T/store M=$T/mnt
+new_store
+mount_store --allow-other
+ok 'its owner works in it' imagefs import "$T/a.img" "$M/ap-beijing/custom/web"
+fails 'a stranger does not' 'Permission denied' alice ls "$M/ap-beijing/custom"
+fails 'nor by a name' 'Permission denied' alice cat "$M/ap-beijing/custom/web/disk"
+fails 'nor with files' 'Permission denied' alice cat "$M/.list"
+fails 'nor makes anything' 'Permission denied' alice mkdir "$M/ap-beijing/custom/x"
+mkdir "$M/accounts/alice" && echo "uids $(user_id alice)" >"$M/accounts/alice/.account"
+fails 'nor with an account of her own: it is the view of another' 'Permission denied' alice ls "$M/ap-beijing/custom"
+rmdir "$M/accounts/alice"
+echo "uids 0 $(user_id alice)" >"$M/accounts/root/.account"
+ok 'a second uid of the account does' wait_until 5 as_user alice cmp "$T/a.img" "$M/ap-beijing/custom/web/disk"
 done_testing
