@@ -22,6 +22,8 @@
 #include "domain/gc.h"
 #include "domain/names.h"
 
+#define LOCK_WAIT (INT64_C(2) * 1000000000)
+
 static const char *const default_regions[] = {
 	"ap-guangzhou", "ap-beijing", "ap-shanghai", "ap-hongkong", "na-siliconvalley:copy=no", NULL,
 };
@@ -194,6 +196,16 @@ int service_probe(const char *dir, struct error *err)
 	return read_store_file(dir, uuid, err);
 }
 
+/* Commands that look into a store without a daemon hold the lock for a moment: whoever starts a daemon just then waits for that. */
+static int take_lock(int fd)
+{
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	int r;
+	for (int64_t end = clock_mono() + LOCK_WAIT; (r = flock(fd, LOCK_EX | LOCK_NB)) && errno == EWOULDBLOCK && clock_mono() < end;)
+		nanosleep(&pause, NULL);
+	return r;
+}
+
 int service_lock(const char *dir, int *ret_fd, struct error *err)
 {
 	char path[PATH_MAX];
@@ -203,7 +215,7 @@ int service_lock(const char *dir, int *ret_fd, struct error *err)
 	AUTO_FD int fd = open(path_in(dir, "lock", path), O_RDWR | O_CREAT, 0600);
 	if (fd < 0)
 		return fail_errno(err, "cannot open %s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB))
+	if (take_lock(fd))
 		return errno == EWOULDBLOCK ? fail(err, -EBUSY, "the store %s is in use by another process", dir)
 					    : fail_errno(err, "cannot lock %s", path);
 	*ret_fd = steal_fd(&fd);
