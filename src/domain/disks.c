@@ -26,6 +26,7 @@ struct open_disk {
 	bool closing;          /* being closed, without the lock: wait for it */
 	uint64_t idle_since;   /* order of becoming idle */
 	struct map_root pinned;
+	struct disk_gate gate;
 	struct open_disk *next;
 };
 
@@ -285,6 +286,22 @@ static void forget_files(struct disks *d, uint64_t number)
 		return;
 }
 
+/* Programs that write on and on must not keep out the one that closes. */
+static void gate_init(struct disk_gate *g)
+{
+	pthread_rwlockattr_t attr;
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&g->lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+}
+
+static void free_entry(struct open_disk *o)
+{
+	pthread_rwlock_destroy(&o->gate.lock);
+	free(o);
+}
+
 static void unlink_one(struct disks *d, struct open_disk *gone)
 {
 	struct open_disk **p = &d->buckets[gone->number % BUCKETS];
@@ -309,7 +326,7 @@ static void close_idle(struct disks *d, struct open_disk *o)
 	pthread_mutex_lock(&d->lock);
 	unlink_one(d, o);
 	pthread_cond_broadcast(&d->closed);
-	free(o);
+	free_entry(o);
 }
 
 void disks_free(struct disks *d)
@@ -319,7 +336,7 @@ void disks_free(struct disks *d)
 			struct open_disk *o = d->buckets[i];
 			d->buckets[i] = o->next;
 			disk_close(o->disk);
-			free(o);
+			free_entry(o);
 		}
 	pthread_mutex_destroy(&d->lock);
 	free(d);
@@ -379,6 +396,7 @@ static int open_disk(struct disks *d, uint64_t number, struct open_disk **ret, s
 		free(o);
 		return r;
 	}
+	gate_init(&o->gate);
 	*ret = o;
 	return 0;
 }
@@ -435,6 +453,20 @@ void disks_put(struct disks *d, struct disk **disk)
 		close_idle(d, o);
 	else if (d->n_idle > MAX_IDLE)
 		close_idle(d, oldest_idle(d));
+}
+
+struct disk_gate *disks_gate(struct disks *d, struct disk *disk)
+{
+	WITH_LOCK(&d->lock);
+	return &find(d, disk_number(disk))->gate;
+}
+
+void disks_ask_again(struct disks *d, uint64_t number)
+{
+	WITH_LOCK(&d->lock);
+	struct open_disk *o = find(d, number);
+	if (o)
+		o->gate.rounds++;
 }
 
 void disks_drop(struct disks *d, uint64_t number)

@@ -3,6 +3,8 @@
 #ifndef IMAGEFS_DOMAIN_DISKS_H
 #define IMAGEFS_DOMAIN_DISKS_H
 
+#include <pthread.h>
+
 #include "domain/service.h"
 
 struct disks;
@@ -13,6 +15,15 @@ void disks_free(struct disks *); /* closes all */
  * it stays open a while afterwards (at most 64 idle ones). */
 int disks_get(struct disks *, uint64_t number, struct disk **ret, struct error *err) MUST_USE;
 void disks_put(struct disks *, struct disk **);
+
+/* A disk's gate. Whoever changes bytes holds it (shared) while they ask whether they may and do it; whoever settles an upload shuts
+ * it, so that a write that was allowed before does not arrive after. Valid while one has the disk. */
+struct disk_gate {
+	pthread_rwlock_t lock;
+	_Atomic uint64_t rounds; /* rises when leave to write, once given, has to be asked for again */
+};
+struct disk_gate *disks_gate(struct disks *, struct disk *);
+void disks_ask_again(struct disks *, uint64_t number); /* if it is open */
 
 /* It is gone from the catalog: closed when its last user is done, overlay files removed. */
 void disks_drop(struct disks *, uint64_t number);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/num.h"
 #include "catalog/object_tab.h"
@@ -462,28 +463,43 @@ static void find_name(struct service *s, const struct tree_disk *d, char ret[256
 	memcpy(ret, search.name, sizeof search.name);
 }
 
+/* Nobody writes meanwhile; who writes afterwards has to ask, and finds the image available. */
+static int settle_alone(struct settle *s, struct disk *disk, enum upload_end end, struct error *err)
+{
+	struct service *service = s->act.service;
+	struct disk_gate *gate = disks_gate(service->disks, disk);
+	struct tree_disk d;
+	char name[256] = "";
+	WITH_WRLOCK(&gate->lock);
+	gate->rounds++;
+	int r = tree_disk(service, s->act.who, s->act.node, &d, err);
+	if (r)
+		return r == -ENOENT || r == -ESTALE ? 0 : r;
+	if (!d.is_main)
+		find_name(service, &d, name);
+	s->take_over = !d.is_main;
+	if (is_upload(&d, name, disk_size(disk)))
+		return settle_disk(s, &d, disk, end, err);
+	if (!d.is_main && d.image.used && name[0] != '.' && disk_size(disk) > SCRATCH_LIMIT)
+		return fail(err, -EPERM, "%s has its disk, and it has been used: make another image", d.image.name);
+	return 0;
+}
+
 int upload_settle(struct service *s, const struct who *w, uint64_t disk_node, enum upload_end end, struct error *err)
 {
 	struct tree_disk d;
 	struct disk *disk;
-	char name[256] = "";
 	struct who settler = *w;
 	settler.conn = 0; /* a FLUSH that comes twice may do its work twice: it does no harm */
 	settler.resent = false;
 	struct settle settle = { .act = { .service = s, .who = &settler, .operation = "import", .node = disk_node } };
 	int r = tree_disk(s, w, disk_node, &d, err);
 	if (r)
-		return r == -ENOENT ? 0 : r; /* deleted while it was open: nothing to settle */
+		return r == -ENOENT || r == -ESTALE ? 0 : r; /* deleted while it was open: nothing to settle */
 	r = disks_get(s->disks, d.row.no, &disk, err);
 	if (r)
 		return r;
-	if (!d.is_main)
-		find_name(s, &d, name);
-	settle.take_over = !d.is_main;
-	if (is_upload(&d, name, disk_size(disk)))
-		r = settle_disk(&settle, &d, disk, end, err);
-	else if (!d.is_main && d.image.used && name[0] != '.' && disk_size(disk) > SCRATCH_LIMIT)
-		r = fail(err, -EPERM, "%s has its disk, and it has been used: make another image", d.image.name);
+	r = settle_alone(&settle, disk, end, err);
 	disks_put(s->disks, &disk);
 	return r;
 }

@@ -84,11 +84,19 @@ static int load_text(struct front *front, struct file *f, struct error *err)
 	return tree_file_text(front->service, &f->who, f->node, &f->text, err);
 }
 
+static int fill_disk(struct front *front, struct file *f, struct error *err)
+{
+	int r = disks_get(front->service->disks, node_number(f->node), &f->disk, err);
+	if (!r)
+		f->gate = disks_gate(front->service->disks, f->disk);
+	return r;
+}
+
 /* Bring into memory what the kind needs. */
 static int fill(struct front *front, struct file *f, int flags, struct error *err)
 {
 	switch (f->kind) {
-	case FILE_IS_DISK: return disks_get(front->service->disks, node_number(f->node), &f->disk, err);
+	case FILE_IS_DISK: return fill_disk(front, f, err);
 	case FILE_IS_SETTING: return flags & O_TRUNC ? 0 : tree_setting_text(front->service, &f->who, f->node, &f->text, err);
 	case FILE_IS_CONFIG: return f->writable ? 0 : load_text(front, f, err);
 	case FILE_IS_TEXT: return load_text(front, f, err);

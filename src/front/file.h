@@ -33,8 +33,9 @@ struct file {
 	struct who who;       /* its opener */
 	bool writable;
 	struct disk *disk;    /* FILE_IS_DISK */
+	struct disk_gate *gate; /* its */
 	struct disk_ahead ahead;
-	_Atomic uint64_t may_write_at; /* front.settled when it was last known that writing is allowed, plus 1 */
+	_Atomic uint64_t may_write_at; /* gate.rounds when it was last known that writing is allowed, plus 1 */
 	_Atomic bool marked_wrote, read_noted;
 	pthread_mutex_t lock; /* guards text */
 	struct buf text;

@@ -9,6 +9,7 @@
 #include <fuse_lowlevel.h>
 
 #include "base/buf.h"
+#include "base/cleanup.h"
 #include "domain/tree.h"
 #include "front/file.h"
 #include "front/front.h"
@@ -21,7 +22,6 @@ struct front {
 	struct front_hooks hooks;
 	pthread_mutex_t views_lock; /* guards views */
 	struct view *views;         /* of all connections that were not closed */
-	_Atomic uint64_t settled; /* rises whenever an upload was settled: see file_may_write() */
 };
 
 /* A connection's account, as of a moment ago (conn.owner). */
@@ -72,6 +72,19 @@ void why_text(struct front *, uint32_t uid, struct buf *ret);
 
 /* How a process that closes a file is doing: see killed.c. */
 bool process_was_killed(uint32_t pid);
+
+/* To the end of the scope behind a disk's gate: a settling upload keeps writers out, for as long as it takes to store it. */
+static inline pthread_rwlock_t *pass_gate(struct disk_gate *gate)
+{
+	if (pthread_rwlock_tryrdlock(&gate->lock)) {
+		session_blocking_begin();
+		pthread_rwlock_rdlock(&gate->lock);
+		session_blocking_end();
+	}
+	return &gate->lock;
+}
+#define WITH_GATE(gate) pthread_rwlock_t *CAT_(held_, __LINE__) \
+	__attribute__((cleanup(cleanup_rwunlock_), unused)) = pass_gate(gate)
 
 /* Handlers, by file: ops_name.c, ops_dir.c, ops_file.c, ops_data.c */
 void op_lookup(fuse_req_t, fuse_ino_t, const char *);

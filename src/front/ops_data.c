@@ -80,15 +80,15 @@ void op_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t offset, struct 
 
 /* ---- write ------------------------------------------------------------------------------------------------ */
 
-/* Has the image to be made pending first? Asked again after every upload that was settled anywhere, which is seldom. */
+/* Has the image to be made pending first? Asked again after its upload was settled. Called behind the disk's gate. */
 static int may_write(struct ask *a, struct file *f, uint64_t end)
 {
-	uint64_t settled = a->front->settled + 1;
-	if (f->may_write_at != settled) {
+	uint64_t now = f->gate->rounds + 1;
+	if (f->may_write_at != now) {
 		int r = upload_reopen(a->front->service, &f->who, f->node, &a->err);
 		if (r)
 			return r;
-		f->may_write_at = settled;
+		f->may_write_at = now;
 	}
 	return end > disk_size(f->disk) ? upload_size_allowed(a->front->service, &f->who, f->node, end, &a->err) : 0;
 }
@@ -116,6 +116,7 @@ static int note_failure(struct ask *a, struct file *f, int r)
 
 static int write_disk(struct ask *a, struct file *f, const char *buf, size_t size, uint64_t offset)
 {
+	WITH_GATE(f->gate);
 	int r = disk_may_change(a, f, offset + size);
 	if (!r)
 		r = disk_write(f->disk, buf, size, offset, &a->err);
@@ -204,6 +205,7 @@ static int allocate(struct ask *a, struct file *f, int mode, uint64_t offset, ui
 	bool keep = mode & FALLOC_FL_KEEP_SIZE, zero = mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE);
 	if (mode & ~(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE))
 		return -EOPNOTSUPP;
+	WITH_GATE(f->gate);
 	int r = disk_may_change(a, f, keep ? 0 : end);
 	if (!r && !keep && end > disk_size(f->disk))
 		r = disk_truncate(f->disk, end, &a->err);
@@ -273,6 +275,7 @@ static int copy(struct ask *a, struct file *from, uint64_t from_off, struct file
 	*ret = len;
 	if (len == 0)
 		return 0;
+	WITH_RDLOCK(&to->gate->lock);
 	struct map_root root = disk_root(from->disk);
 	int r = may_copy(a, from, to, to_off + len, &root);
 	if (!r)

@@ -48,6 +48,7 @@ static int may_open_text(struct ask *a, uint64_t node, int flags)
 
 static int truncate_opened(struct ask *a, uint64_t node, struct file *f)
 {
+	WITH_GATE(f->gate);
 	int r = upload_reopen(a->front->service, &a->who, node, &a->err);
 	if (!r)
 		r = disk_truncate(f->disk, 0, &a->err);
@@ -144,7 +145,6 @@ static int flush_disk(struct ask *a, struct file *f)
 	session_blocking_begin();
 	int r = upload_settle(a->front->service, &f->who, f->node, end, &a->err);
 	session_blocking_end();
-	a->front->settled++;
 	/* Not folded: the next close tries again. */
 	bool again = r == -EIO || r == -ENOSPC || r == -EDQUOT;
 	file_mark(a->front, f, again ? MARK_WROTE : 0, MARK_JUDGED);

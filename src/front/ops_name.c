@@ -71,28 +71,32 @@ void op_getattr(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 
 /* ---- setattr ---------------------------------------------------------------------------------------- */
 
-static int set_size(struct ask *a, uint64_t node, uint64_t size, struct fuse_file_info *fi)
+static int resize_disk(struct ask *a, uint64_t node, struct disk *disk, uint64_t size, struct fuse_file_info *fi)
 {
-	struct disk *disk;
 	struct file *f = NULL;
-	if (node_kind(node) != NODE_DISK) /* settings: truncation alone changes nothing */
-		return 0;
+	WITH_GATE(disks_gate(a->front->service->disks, disk));
 	int r = upload_reopen(a->front->service, &a->who, node, &a->err);
 	if (!r)
 		r = upload_size_allowed(a->front->service, &a->who, node, size, &a->err);
-	if (!r)
-		r = disks_get(a->front->service->disks, node_number(node), &disk, &a->err);
-	if (r)
-		return r;
-	r = disk_truncate(disk, size, &a->err);
-	disks_put(a->front->service->disks, &disk);
-	if (r || !fi)
-		/* By name nobody closes it: it is looked at now. */
-		return r ? r : upload_settle(a->front->service, &a->who, node, UPLOAD_CLOSED, &a->err);
-	if (file_get(a->front, a->who.conn, fi->fh, node, &f, NULL) == 0)
+	if (!r && fi && file_get(a->front, a->who.conn, fi->fh, node, &f, NULL) == 0)
 		file_mark(a->front, f, MARK_WROTE, 0);
 	file_put(a->front, &f);
-	return 0;
+	return r ? r : disk_truncate(disk, size, &a->err);
+}
+
+static int set_size(struct ask *a, uint64_t node, uint64_t size, struct fuse_file_info *fi)
+{
+	struct disk *disk;
+	struct service *s = a->front->service;
+	if (node_kind(node) != NODE_DISK) /* settings: truncation alone changes nothing */
+		return 0;
+	int r = disks_get(s->disks, node_number(node), &disk, &a->err);
+	if (r)
+		return r;
+	r = resize_disk(a, node, disk, size, fi);
+	disks_put(s->disks, &disk);
+	/* By name nobody closes it: it is looked at now. */
+	return r || fi ? r : upload_settle(s, &a->who, node, UPLOAD_CLOSED, &a->err);
 }
 
 static int set_times(struct ask *a, uint64_t node, const struct stat *st, int what)
@@ -105,7 +109,7 @@ static int set_times(struct ask *a, uint64_t node, const struct stat *st, int wh
 	else
 		t = st->st_mtim;
 	int r = act_set_mtime(a->front->service, &a->who, node, (int64_t)t.tv_sec * 1000000000 + t.tv_nsec, &a->err);
-	a->front->settled++; /* a write that comes later makes the time void: it has to ask again */
+	disks_ask_again(a->front->service->disks, node_number(node)); /* a write that comes later makes the time void: */
 	return r;
 }
 
