@@ -249,8 +249,9 @@ static int copy_fuzz(char **args)
 		choice == 0 ? fuzz_truncate(&f) : choice < 5 ? fuzz_write(&f) : fuzz_copy(&f);
 		compare(&f, step);
 	}
-	if (close(f.to) < 0)
-		die("close");
+	uint64_t size = (size_of(f.model) + 511) / 512 * 512; /* others are no disks */
+	if (ftruncate(f.to, (off_t)size) < 0 || ftruncate(f.model, (off_t)size) < 0 || close(f.to) < 0)
+		die("the end");
 	return 0;
 }
 

@@ -121,8 +121,7 @@ round_mapped() {
 # Writes, truncations and copies that are compared with a model all the time.
 round_fuzz() {
 	must mkdir mkdir "$C/fuzz"
-	"$fileop" copy-fuzz "$C/copied/disk" "$C/fuzz/x" "$T/model" $((seed + round)) 60 2>"$T/fuzz.err"
-	must fuzz sh -c "! grep -v 'close: Invalid argument' '$T/fuzz.err'" # an odd size is no disk
+	must fuzz "$fileop" copy-fuzz "$C/copied/disk" "$C/fuzz/x" "$T/model" $((seed + round)) 60
 	must compare sh -c "cmp '$T/model' '$C/fuzz/'[xd]*"
 	must rm rm -r "$C/fuzz"
 }
