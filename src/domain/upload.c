@@ -595,6 +595,29 @@ int upload_lineage(struct service *s, const struct who *w, uint64_t to_disk_node
 	return act_run(&l.act, err);
 }
 
+static int do_forget_lineage(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	struct tree_disk d;
+	int r = read_rows(txn, a->node, &d, err);
+	if (r || !d.is_main || d.image.used)
+		return r;
+	a->not_logged = true;
+	d.image.from = 0;
+	d.image.from_text[0] = 0;
+	return image_put(txn, &d.image);
+}
+
+int upload_emptied(struct service *s, const struct who *w, uint64_t disk_node, struct error *err)
+{
+	struct tree_disk d;
+	struct who writer = *w;
+	struct act a = { .service = s, .who = &writer, .fn = do_forget_lineage, .node = disk_node };
+	writer.conn = 0; /* done twice it does no harm */
+	writer.resent = false;
+	int r = tree_disk(s, w, disk_node, &d, err);
+	return r || !d.image.from ? r : act_run(&a, err);
+}
+
 int upload_size_allowed(struct service *s, const struct who *w, uint64_t disk_node, uint64_t size, struct error *err)
 {
 	struct tree_disk d;

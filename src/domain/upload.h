@@ -34,6 +34,9 @@ int upload_use(struct service *, const struct who *, const struct image *, struc
 int upload_lineage(struct service *, const struct who *, uint64_t to_disk_node, const struct image *from,
 		   const struct map_root *map, struct error *err) MUST_USE;
 
+/* Its bytes are all gone: so is what is known of where they came from. */
+int upload_emptied(struct service *, const struct who *, uint64_t disk_node, struct error *err) MUST_USE;
+
 /* May the disk have this size? (policy max-disk) */
 int upload_size_allowed(struct service *, const struct who *, uint64_t disk_node, uint64_t size, struct error *err) MUST_USE;
 

@@ -53,6 +53,8 @@ static int truncate_opened(struct ask *a, uint64_t node, struct file *f)
 	if (!r)
 		r = disk_truncate(f->disk, 0, &a->err);
 	if (!r)
+		r = upload_emptied(a->front->service, &a->who, node, &a->err);
+	if (!r)
 		file_mark(a->front, f, MARK_WROTE, MARK_BROKEN);
 	return r;
 }

@@ -79,9 +79,11 @@ static int resize_disk(struct ask *a, uint64_t node, struct disk *disk, uint64_t
 	if (!r)
 		r = upload_size_allowed(a->front->service, &a->who, node, size, &a->err);
 	if (!r && fi && file_get(a->front, a->who.conn, fi->fh, node, &f, NULL) == 0)
-		file_mark(a->front, f, MARK_WROTE, 0);
+		file_mark(a->front, f, MARK_WROTE, size ? 0 : MARK_LINEAGE);
 	file_put(a->front, &f);
-	return r ? r : disk_truncate(disk, size, &a->err);
+	if (!r)
+		r = disk_truncate(disk, size, &a->err);
+	return r || size ? r : upload_emptied(a->front->service, &a->who, node, &a->err);
 }
 
 static int set_size(struct ask *a, uint64_t node, uint64_t size, struct fuse_file_info *fi)

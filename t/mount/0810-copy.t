@@ -110,6 +110,15 @@ head -c 10M "$a" >"$C/pending/x.img"
 fails 'cp of a pending image' 'Device or resource busy' cp -r "$C/pending" "$C2/"
 like '.why says so' "$(last_why)" 'EBUSY.*still being written'
 
+begin 'replaced'
+mkdir "$C2/replaced"
+cp "$C/web/disk" "$C2/replaced/disk"
+is 'a copy comes from somewhere' "$(readlink -f "$C2/replaced/from")" "$C/web"
+make_disk "$T/b.img" 8 3 9
+cp "$T/b.img" "$C2/replaced/disk"
+holds 'other bytes, before its first use' "$C2/replaced" "$T/b.img"
+is 'come from nowhere' "$(readlink "$C2/replaced/from")" ''
+
 begin 'independent'
 rm -r "$C/web"
 rm -rf "$M"/ap-beijing/.trash/custom/web@*
