@@ -200,6 +200,10 @@ static void test_zeros_and_sizes(void)
 	struct disk_mem d = disk_make(1000);
 	d.bytes[7] = 7;
 	ok(probe(&d) == -EINVAL && says("multiple of 512"), "an odd size");
+	d.bytes[7] = 0;
+	d.bytes[900] = 7;
+	ok(probe(&d) == -ENODATA && says("no beginning"), "an odd size, and nothing in the first sector");
+	d.bytes[7] = 7;
 	d.size = 512;
 	is_int(probe(&d), 0, "one sector");
 	d.size = 1;
