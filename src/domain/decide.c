@@ -18,22 +18,37 @@ static bool sees(const struct who *w, const struct image *i)
 	       (i->kind == KIND_ALIAS || i->state == STATE_AVAILABLE || i->state == STATE_DEPRECATED);
 }
 
+/* Who may make something new on a shelf; and what nobody makes yet. */
+static int decide_make(const struct who *w, const struct shelf *s, struct error *err)
+{
+	switch (s->type) {
+	case TYPE_PUBLIC:
+		return w->is_operator ? 0 : fail(err, -EPERM, "public images are published by operators");
+	case TYPE_MARKETPLACE:
+		if (!w->is_vendor && !w->is_operator)
+			return fail(err, -EPERM, "marketplace images are submitted by vendors");
+		return fail(err, -EPERM, "this version of imagefs takes no images into the marketplace yet");
+	case TYPE_SHARED:
+		return fail(err, -EPERM, "nothing is made here: images show here when their owners share them, which this "
+			    "version of imagefs does not know yet");
+	default:
+		break;
+	}
+	if (s->account != w->account)
+		return fail(err, -EPERM, "this place belongs to another account");
+	if (s->type == TYPE_INSTANCE)
+		return fail(err, -EPERM, "this version of imagefs starts no instances yet (imagefs export copies the disk of an "
+			    "image out, for a hypervisor)");
+	return 0;
+}
+
 static int decide_shelf(const struct who *w, enum verb verb, const struct shelf *s, struct error *err)
 {
 	if (verb == MAY_LIST)
 		return is_common(s) || s->account == w->account || w->is_operator ? 0 : -ENOENT;
 	if (s->trash)
 		return fail(err, -EPERM, "nothing is made in the trash: it fills when something is deleted");
-	switch (s->type) {
-	case TYPE_PUBLIC:
-		return w->is_operator ? 0 : fail(err, -EPERM, "public images are published by operators");
-	case TYPE_MARKETPLACE:
-		return w->is_vendor || w->is_operator ? 0 : fail(err, -EPERM, "marketplace images are submitted by vendors");
-	case TYPE_SHARED:
-		return fail(err, -EPERM, "images show here when their owners share them; nothing is made here");
-	default:
-		return s->account == w->account ? 0 : fail(err, -EPERM, "this place belongs to another account");
-	}
+	return decide_make(w, s, err);
 }
 
 static int decide_change(enum verb verb, const struct image *i, struct error *err)
