@@ -148,6 +148,11 @@ ok 'cp -r of an image with settings' cp -r "$M/ap-beijing/custom/web" "$M/ap-gua
 ok 'brings them' diff -r "$M/ap-beijing/custom/web" "$M/ap-guangzhou/custom/web" -x from
 is 'and the link to where it came from' "$(readlink "$M/ap-guangzhou/custom/web/from")" '../../../ap-beijing/custom/web'
 ok 'which leads there' test "$M/ap-guangzhou/custom/web/from/" -ef "$M/ap-beijing/custom/web"
+ok 'cp of its disk alone' bash -c 'mkdir "$2" && cp "$1" "$2/"' _ "$M/ap-beijing/custom/web/disk" "$M/ap-guangzhou/custom/bare"
+is 'knows its sum without a setting' "$(sed -n 's/^sha256: //p' "$M/ap-guangzhou/custom/bare/.status")" \
+	"$(sha256sum <"$T/a.img" | cut -c 1-64)"
+ok 'and not when it is written again' dd if="$T/b.img" of="$M/ap-guangzhou/custom/bare/disk" bs=1M count=1 seek=1 skip=1 conv=notrunc status=none
+is 'unless somebody asks' "$(grep -c ^sha256: "$M/ap-guangzhou/custom/bare/.status")" 0
 ok 'a copy of the copy' cp -r "$M/ap-guangzhou/custom/web" "$M/ap-shanghai/custom/web"
 is 'comes from the copy' "$(readlink "$M/ap-shanghai/custom/web/from")" '../../../ap-guangzhou/custom/web'
 tar -C "$M/ap-guangzhou/custom" -cf "$T/web.tar" web
