@@ -283,6 +283,12 @@ void gc_wake(struct gc *gc)
 
 struct service *gc_service(struct gc *gc) { return gc->service; }
 
+bool gc_stopping(struct gc *gc)
+{
+	WITH_LOCK(&gc->lock);
+	return gc->stop;
+}
+
 bool gc_wait_quiet(struct gc *gc)
 {
 	WITH_LOCK(&gc->lock);

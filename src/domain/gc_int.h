@@ -58,6 +58,9 @@ int gc_rewrite(struct gc_work *, const struct pack_row *, unsigned count, int le
 int gc_squeeze_one(struct gc_work *, uint32_t *after, struct error *err) MUST_USE;
 void *gc_squeeze_thread(void *gc);
 struct service *gc_service(struct gc *);
+/* gc_sum.c: the next image with a node > *after whose disk has no SHA-256: 1; 0: there is none. */
+int gc_sum_one(struct gc_work *, uint64_t *after, struct error *err) MUST_USE;
+bool gc_stopping(struct gc *);
 bool gc_wait_quiet(struct gc *); /* until nothing was changed for a while; false: stop */
 void gc_rest(struct gc *);       /* until something was changed, or stop */
 

@@ -70,14 +70,18 @@ void *gc_squeeze_thread(void *arg)
 	struct gc_work w = { gc, gc_service(gc), &report, NULL, NULL };
 	struct error err;
 	uint32_t after = 0;
+	uint64_t summed = 0;
 	sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 });
-	while (gc_wait_quiet(gc)) {
-		int r = gc_squeeze_one(&w, &after, &err);
+	while (gc_wait_quiet(gc)) { /* sums first: they are waited for */
+		int r = gc_sum_one(&w, &summed, &err);
+		if (r == 0)
+			r = gc_squeeze_one(&w, &after, &err);
 		if (r == 1)
 			continue;
 		if (r < 0 && r != -ECANCELED)
 			gc_bad(gc, (uint64_t)-r << 40, "Compressing packs harder was interrupted: %s", err.text);
 		after = 0;
+		summed = 0;
 		gc_rest(gc);
 	}
 	return NULL;
