@@ -102,6 +102,7 @@ static int direct_read(char **args)
 		write_out(buffer, (size_t)n);
 	if (n < 0)
 		die("read");
+	free(buffer);
 	return 0;
 }
 

@@ -210,6 +210,46 @@ static void test_squeeze(void)
 	free(text);
 }
 
+static bool has_sum(struct rig *rig, uint64_t node, const uint8_t *text, size_t len)
+{
+	struct cat_txn *txn;
+	struct disk_row row;
+	struct error err;
+	struct hash want;
+	hash_of(text, len, &want);
+	if (cat_begin(rig->service->catalog, &txn, &err))
+		bail("%s", err.text);
+	int r = disk_row_get(txn, rig_disk_of(rig, node), &row);
+	cat_end(&txn);
+	return r == 0 && row.has_sha && hash_equal(&row.sha256, &want);
+}
+
+static void test_sum(void)
+{
+	enum { LEN = 30 * CHUNK_SIZE };
+	struct rig rig;
+	struct error err;
+	uint64_t after = 0;
+	uint8_t *text = malloc(LEN);
+	rig_make(&rig, "sum");
+	uint64_t a = rig_image(&rig, "a", STATE_AVAILABLE);
+	uint64_t b = rig_image(&rig, "b", STATE_AVAILABLE);
+	write_words(&rig, a, text, LEN);
+	write_words(&rig, b, text, LEN);
+	struct image sealed = rig_row(&rig, a);
+	sealed.used = true;
+	rig_change(&rig, &sealed);
+	struct gc_report report = { 0 };
+	struct gc_work w = { rig.service->gc, rig.service, &report, NULL, NULL };
+	is_int(gc_sum_one(&w, &after, &err), 1, "a sealed disk is summed");
+	ok(has_sum(&rig, a, text, LEN), "rightly");
+	is_int(gc_sum_one(&w, &after, &err), 0, "one that may still change is not");
+	after = 0;
+	is_int(gc_sum_one(&w, &after, &err), 0, "and none twice");
+	rig_close(&rig);
+	free(text);
+}
+
 static void test_small_packs(void)
 {
 	struct rig rig;
@@ -649,6 +689,7 @@ int main(void)
 	test_pins_are_counted();
 	test_compaction();
 	test_squeeze();
+	test_sum();
 	test_small_packs();
 	test_tiny_frames();
 	test_damaged_frame();
