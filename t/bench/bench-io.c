@@ -5,6 +5,8 @@
  *   bench-io seq FILE OFFSET LENGTH     MB/s of reading it in 1 MiB steps
  *   bench-io rand FILE OFFSET LENGTH N  4 KiB reads a second, N of them at random
  *   bench-io stat DIR SECONDS           stat(2) calls a second over the entries of DIR
+ *   bench-io limit FILE OFFSET LENGTH   MB/s at which one processor can hash (SHA-256) and compress (zstd -3) these bytes
+ *                                       in pieces of 64 KiB, and decompress them: two numbers
  */
 #include <dirent.h>
 #include <errno.h>
@@ -16,6 +18,9 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <openssl/evp.h>
+#include <zstd.h>
 
 #define MIB (1u << 20)
 
@@ -86,6 +91,40 @@ static int seq(const char *path, uint64_t offset, uint64_t length)
 	return 0;
 }
 
+#define PIECE 65536u
+
+static int limit(const char *path, uint64_t offset, uint64_t length)
+{
+	int fd = open_file(path);
+	char *data = malloc(length), *frames = malloc(length + length / PIECE * 1024), back[PIECE];
+	unsigned char sum[32];
+	unsigned sum_len;
+	if (!data || !frames || pread(fd, data, length, (off_t)offset) != (ssize_t)length)
+		die(path);
+	size_t n = length / PIECE, *ends = calloc(n + 1, sizeof *ends);
+	ZSTD_CCtx *c = ZSTD_createCCtx();
+	ZSTD_DCtx *d = ZSTD_createDCtx();
+	if (!ends || !c || !d)
+		die("memory");
+	double start = now();
+	for (size_t i = 0; i < n; i++) {
+		EVP_Digest(data + i * PIECE, PIECE, sum, &sum_len, EVP_sha256(), NULL);
+		ends[i + 1] = ends[i] + ZSTD_compressCCtx(c, frames + ends[i], PIECE + 1024, data + i * PIECE, PIECE, 3);
+	}
+	double packed = now();
+	for (size_t i = 0; i < n; i++)
+		if (ZSTD_decompressDCtx(d, back, PIECE, frames + ends[i], ends[i + 1] - ends[i]) != PIECE)
+			die("zstd");
+	printf("%.0f %.0f\n", (double)length / 1e6 / (packed - start), (double)length / 1e6 / (now() - packed));
+	ZSTD_freeCCtx(c);
+	ZSTD_freeDCtx(d);
+	free(ends);
+	free(frames);
+	free(data);
+	close(fd);
+	return 0;
+}
+
 static uint64_t next_random(uint64_t *s)
 {
 	uint64_t z = (*s += 0x9e3779b97f4a7c15);
@@ -141,6 +180,8 @@ int main(int argc, char **argv)
 		return random_reads(argv[2], strtoull(argv[3], NULL, 0), strtoull(argv[4], NULL, 0), strtoull(argv[5], NULL, 0));
 	if (argc == 4 && strcmp(argv[1], "stat") == 0)
 		return stats(argv[2], strtod(argv[3], NULL));
-	fprintf(stderr, "usage: bench-io window|seq|rand|stat …\n");
+	if (argc == 5 && strcmp(argv[1], "limit") == 0)
+		return limit(argv[2], strtoull(argv[3], NULL, 0), strtoull(argv[4], NULL, 0));
+	fprintf(stderr, "usage: bench-io window|seq|rand|stat|limit …\n");
 	return 2;
 }
