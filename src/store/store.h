@@ -15,7 +15,7 @@
 struct store_options {
 	size_t chunk_cache; /* bytes of decoded chunks to keep (default 64 MiB when 0) */
 	size_t node_cache;  /* bytes of decoded nodes (default 16 MiB when 0) */
-	int level;          /* zstd level (default 3 when 0) */
+	int level;          /* zstd level (default 4 when 0) */
 	unsigned threads;   /* that compress and prefetch (default: processors, 2-8, when 0) */
 	uint32_t next_pack; /* first pack number that was never used, as far as the catalog knows */
 };
