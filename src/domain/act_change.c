@@ -14,6 +14,7 @@
 #include "domain/disks.h"
 #include "domain/names.h"
 #include "domain/policy.h"
+#include "domain/start.h"
 #include "domain/trash.h"
 #include "domain/tree_int.h"
 #include "domain/upload.h"
@@ -242,6 +243,10 @@ static int rename_in_image(struct cat_txn *txn, struct act *a, struct error *err
 	uint64_t scratch = scratch_find(txn, i.node, a->name, &scratch_key);
 	if (scratch)
 		return rename_scratch(txn, a, &i, scratch_key, scratch, err);
+	char text[1024];
+	uint8_t link = start_find_link(txn, i.node, a->name, text);
+	if (link)
+		return start_rename(txn, a, &i, link, err);
 	enum setting_key key = setting_by_name(a->name, (enum image_type)i.shelf.type);
 	if (key)
 		return rename_setting(txn, a, &i, key, err);

@@ -16,6 +16,7 @@
 #include "domain/decide.h"
 #include "domain/names.h"
 #include "domain/policy.h"
+#include "domain/start.h"
 #include "domain/tree_int.h"
 #include "domain/trash.h"
 
@@ -70,7 +71,8 @@ static int delete_image(struct cat_txn *txn, struct act *a, struct image *i, str
 	struct shelf trash = i->shelf;
 	trash.account = i->owner;
 	trash.trash = true;
-	int r = policy_spend_operation(txn, a->who->account, i->shelf.region, err);
+	int r = i->shelf.type == TYPE_INSTANCE ? start_check_idle(a->service, i, err)
+					       : policy_spend_operation(txn, a->who->account, i->shelf.region, err);
 	if (r)
 		return r;
 	act_path_image(a, txn, i);
@@ -150,6 +152,12 @@ static int unlink_in_image(struct cat_txn *txn, struct act *a, struct error *err
 		snprintf(a->detail, sizeof a->detail, "%s", a->name);
 		a->not_logged = i.disk == 0;
 		return r;
+	}
+	char text[1024];
+	uint8_t link = start_find_link(txn, i.node, a->name, text);
+	if (link) {
+		a->not_logged = true;
+		return setting_remove(txn, i.node, link);
 	}
 	uint64_t scratch = scratch_find(txn, i.node, a->name, &key);
 	if (scratch)

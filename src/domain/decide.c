@@ -31,7 +31,7 @@ static int decide_shelf(const struct who *w, enum verb verb, const struct shelf 
 		return w->is_vendor || w->is_operator ? 0 : fail(err, -EPERM, "marketplace images are submitted by vendors");
 	case TYPE_SHARED:
 		return fail(err, -EPERM, "images show here when their owners share them; nothing is made here");
-	default:
+	default: /* custom, instances */
 		return s->account == w->account ? 0 : fail(err, -EPERM, "this place belongs to another account");
 	}
 }

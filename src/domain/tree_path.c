@@ -7,6 +7,7 @@
 #include "catalog/account.h"
 #include "domain/decide.h"
 #include "domain/names.h"
+#include "domain/start.h"
 #include "domain/tree_int.h"
 
 static void add_region(struct cat_txn *txn, uint32_t no, struct buf *ret)
@@ -120,6 +121,15 @@ static int read_lineage(const struct tree_ask *a, const struct image *i, struct 
 	return 0;
 }
 
+static int read_kept_link(const struct tree_ask *a, const struct image *i, struct buf *ret)
+{
+	char text[1024];
+	int r = start_link_text(a->txn, i->node, (uint8_t)(SET_LINK + node_slot(a->node) - SLOT_KEPT_LINK), text);
+	if (!r)
+		buf_adds(ret, text);
+	return r;
+}
+
 static int read_link(const struct tree_ask *a, struct buf *ret)
 {
 	struct image i;
@@ -136,6 +146,8 @@ static int read_link(const struct tree_ask *a, struct buf *ret)
 		return fail(a->err, -ESTALE, "this link is gone");
 	if (node_slot(a->node) == SLOT_LINK)
 		return read_lineage(a, &i, ret);
+	if (node_slot(a->node) >= SLOT_KEPT_LINK)
+		return read_kept_link(a, &i, ret);
 	if (i.kind != KIND_ALIAS)
 		return -EINVAL;
 	buf_adds(ret, i.target);

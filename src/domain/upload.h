@@ -18,6 +18,9 @@ enum upload_end {
 	UPLOAD_BROKEN, /* … after a write had failed */
 };
 
+/* An instance that has its disk: writing to it is what it is for, and no upload. */
+bool image_is_running(const struct image *);
+
 /* Before a write (or an open for writing): the image is pending from here on. -EPERM when it is sealed. Cheap when it is pending already. */
 int upload_reopen(struct service *, const struct who *, uint64_t disk_node, struct error *err) MUST_USE;
 

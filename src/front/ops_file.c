@@ -48,7 +48,11 @@ static int may_open_text(struct ask *a, uint64_t node, int flags)
 
 static int truncate_opened(struct ask *a, uint64_t node, struct file *f)
 {
-	int r = upload_reopen(a->front->service, &a->who, node, &a->err);
+	struct tree_disk d;
+	int r = tree_disk(a->front->service, &a->who, node, &d, &a->err);
+	if (r || (d.is_main && image_is_running(&d.image)))
+		return r; /* like a block device, it keeps its size */
+	r = upload_reopen(a->front->service, &a->who, node, &a->err);
 	if (!r)
 		r = disk_truncate(f->disk, 0, &a->err);
 	if (!r)

@@ -71,13 +71,27 @@ void op_getattr(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 
 /* ---- setattr ---------------------------------------------------------------------------------------- */
 
+/* A server's disk does not shrink: its file system would be cut off. */
+static int may_shrink(struct ask *a, uint64_t node, uint64_t size)
+{
+	struct tree_disk d;
+	struct entry e;
+	int r = tree_disk(a->front->service, &a->who, node, &d, &a->err);
+	if (r || !d.is_main || !image_is_running(&d.image))
+		return r;
+	r = tree_attr(a->front->service, &a->who, node, &e, &a->err);
+	return r || size >= e.size ? r : fail(&a->err, -EINVAL, "the disk of an instance can grow, but not shrink");
+}
+
 static int set_size(struct ask *a, uint64_t node, uint64_t size, struct fuse_file_info *fi)
 {
 	struct disk *disk;
 	struct file *f = NULL;
 	if (node_kind(node) != NODE_DISK) /* settings: truncation alone changes nothing */
 		return 0;
-	int r = upload_reopen(a->front->service, &a->who, node, &a->err);
+	int r = may_shrink(a, node, size);
+	if (!r)
+		r = upload_reopen(a->front->service, &a->who, node, &a->err);
 	if (!r)
 		r = upload_size_allowed(a->front->service, &a->who, node, size, &a->err);
 	if (!r)

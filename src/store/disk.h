@@ -113,6 +113,18 @@ int disk_sync(struct disk *, struct error *err) MUST_USE;
  * root == old (so that the owner can change state in the same transaction). ERR_STALE from the hook is retried inside. */
 int disk_fold(struct disk *, void *caller, struct error *err) MUST_USE;
 
+/* The disk as it is at one moment, as a map: folds (twice, so that writers wait only for the second, small one), and answers root and
+ * size of that moment. Its owner pins or references the root before it lets the disk go on: `pin` is called (may be NULL) while writers still
+ * wait. Costs what was written since the last fold. */
+int disk_snapshot(struct disk *, void (*pin)(void *ctx, uint32_t domain, const struct map_root *), void *ctx,
+		  struct map_root *ret_root, uint64_t *ret_size, struct error *err) MUST_USE;
+
+/* Read a map that belongs to no open disk of its own (a snapshot's): as disk_read, of `size` bytes. */
+ssize_t disk_read_map(struct disk *, const struct map_root *, uint64_t size, void *buf, size_t len, uint64_t offset,
+		      struct error *err) MUST_USE;
+int disk_seek_map(struct disk *, const struct map_root *, uint64_t size, uint64_t offset, bool data, uint64_t *ret,
+		  struct error *err) MUST_USE;
+
 /* Remove overlay files of a disk that is no more (not open). */
 int disk_forget(const char *overlay_dir, uint64_t number, struct error *err) MUST_USE;
 
