@@ -177,8 +177,13 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	struct ask a;
 	struct entry e;
 	(void)mode; /* what is copied from a protected image is not protected */
-	if (ask_begin(&a, req, "mkdir", parent, name))
-		reply_entry(&a, act_mkdir(a.front->service, &a.who, parent, name, &e, &a.err), &e);
+	if (!ask_begin(&a, req, "mkdir", parent, name))
+		return;
+	int r = act_mkdir(a.front->service, &a.who, parent, name, &e, &a.err);
+	/* Into a directory that it has just made, cp copies without looking there first. */
+	if (!r && node_kind(e.node) == NODE_IMAGE)
+		trace_note(a.view, a.who.pid, node_number(e.node));
+	reply_entry(&a, r, &e);
 }
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
