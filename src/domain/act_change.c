@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "catalog/account.h"
+#include "catalog/region.h"
 #include "domain/act.h"
 #include "domain/acts.h"
 #include "domain/decide.h"
@@ -59,6 +60,24 @@ static int check_expectation(struct cat_txn *txn, const struct image *i, enum se
 	return 0;
 }
 
+/* A zone is one of its region's. */
+static int check_zone(struct cat_txn *txn, const struct image *i, enum setting_key key, const char *value, unsigned len,
+		      struct error *err)
+{
+	struct region region;
+	if (key != SET_ZONE || !len)
+		return 0;
+	int r = region_get(txn, i->shelf.region, &region);
+	if (r)
+		return r;
+	len--; /* its newline */
+	for (const char *z = region.zones; *z; z += strcspn(z, " "), z += *z == ' ')
+		if (strcspn(z, " ") == len && memcmp(z, value, len) == 0)
+			return 0;
+	return region.zones[0] ? fail(err, -EINVAL, "the zones of %s are: %s", region.name, region.zones)
+			       : fail(err, -EINVAL, "%s has no zones", region.name);
+}
+
 int setting_write(struct cat_txn *txn, struct image *i, enum setting_key key, const char *value, unsigned len, struct error *err)
 {
 	char kept[SETTING_MAX + 1];
@@ -71,6 +90,8 @@ int setting_write(struct cat_txn *txn, struct image *i, enum setting_key key, co
 	int r = setting_check(key, kept, &len, err);
 	if (!r)
 		r = check_expectation(txn, i, key, kept, len, err);
+	if (!r)
+		r = check_zone(txn, i, key, kept, len, err);
 	if (!r)
 		r = apply_expectation(i, key, kept, len);
 	if (!r)

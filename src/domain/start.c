@@ -240,9 +240,12 @@ int start_link(struct cat_txn *txn, struct act *a, struct image *instance, struc
 {
 	a->result = node_image(instance->node, SLOT_LINK);
 	a->not_logged = true;
-	if (strcmp(a->name, "image") == 0)
-		return instance->disk ? 0 : install(txn, a, instance, a->text, err);
-	return setting_is_computed(a->name) ? 0 : keep_link(txn, a, instance, err);
+	if (strcmp(a->name, "image") == 0 && !instance->disk)
+		return install(txn, a, instance, a->text, err);
+	if (!setting_is_computed(a->name))
+		return keep_link(txn, a, instance, err);
+	tree_mark_link(instance, a->who->pid); /* whoever brings it along sets its owner and times next */
+	return image_put(txn, instance);
 }
 
 int start_rename(struct cat_txn *txn, struct act *a, struct image *instance, uint8_t key, struct error *err)
