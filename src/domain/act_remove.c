@@ -145,14 +145,6 @@ static int unlink_in_image(struct cat_txn *txn, struct act *a, struct error *err
 		r = decide(a->who, MAY_DELETE, NULL, &i, err);
 	if (r)
 		return r == -ENOENT ? fail(err, r, "this image is gone") : r;
-	enum setting_key setting = setting_by_name(a->name, (enum image_type)i.shelf.type);
-	if (setting && (r = setting_remove(txn, i.node, (uint8_t)setting)) != -ENOENT) {
-		a->operation = "clear";
-		act_path_image(a, txn, &i);
-		snprintf(a->detail, sizeof a->detail, "%s", a->name);
-		a->not_logged = i.disk == 0;
-		return r;
-	}
 	char text[1024];
 	uint8_t link = start_find_link(txn, i.node, a->name, text);
 	if (link) {
@@ -162,6 +154,17 @@ static int unlink_in_image(struct cat_txn *txn, struct act *a, struct error *err
 	uint64_t scratch = scratch_find(txn, i.node, a->name, &key);
 	if (scratch)
 		return unlink_scratch(txn, a, &i, key, scratch);
+	/* rm -r goes on after a refusal, so every unlink is refused while that of the disk is. */
+	if (i.shelf.type == TYPE_INSTANCE && i.disk && (r = start_check_idle(a->service, &i, err)))
+		return r;
+	enum setting_key setting = setting_by_name(a->name, (enum image_type)i.shelf.type);
+	if (setting && (r = setting_remove(txn, i.node, (uint8_t)setting)) != -ENOENT) {
+		a->operation = "clear";
+		act_path_image(a, txn, &i);
+		snprintf(a->detail, sizeof a->detail, "%s", a->name);
+		a->not_logged = i.disk == 0;
+		return r;
+	}
 	if (i.disk && (strcmp(a->name, image_disk_name(&i)) == 0 || strcmp(a->name, i.upload) == 0))
 		return unlink_disk(txn, a, &i, err);
 	a->not_logged = true;

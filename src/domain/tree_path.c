@@ -107,12 +107,12 @@ void tree_path(struct service *s, uint64_t node, struct buf *ret)
 	cat_end(&txn);
 }
 
-/* What an image was made from, as a path from inside the image's directory: three levels up is the root. Where the
- * origin is gone, the link still says where it was. */
+/* What an image was made from, as a path from inside the image's directory: three levels up is the root, from
+ * the trash four. Where the origin is gone, the link still says where it was. */
 static int read_lineage(const struct tree_ask *a, const struct image *i, struct buf *ret)
 {
 	struct image origin;
-	buf_adds(ret, "../../../");
+	buf_adds(ret, i->shelf.trash ? "../../../../" : "../../../");
 	if (image_by_id(a->txn, i->from, &origin) == 0 && !origin.shelf.trash &&
 	    decide(a->who, MAY_SEE, NULL, &origin, NULL) == 0)
 		image_path(a->txn, &origin, ret);
