@@ -201,7 +201,9 @@ static int run_rows(struct gc_work *w, struct error *err)
 	int r = sweep_once(w, err);
 	if (r == 0)
 		r = gc_trash(w, err);
-	return r ? r : gc_pending(w, err);
+	if (r == 0)
+		r = gc_pending(w, err);
+	return r ? r : gc_fold(w, err);
 }
 
 static int run_objects(struct gc_work *w, struct error *err)
@@ -282,6 +284,12 @@ void gc_wake(struct gc *gc)
 }
 
 struct service *gc_service(struct gc *gc) { return gc->service; }
+
+bool gc_stopping(struct gc *gc)
+{
+	WITH_LOCK(&gc->lock);
+	return gc->stop;
+}
 
 bool gc_wait_quiet(struct gc *gc)
 {

@@ -42,6 +42,7 @@ uint64_t gc_last_old_disk(const struct gc *);
 int gc_orphans(struct gc_work *, struct error *err) MUST_USE;   /* backend objects and overlay files of nobody */
 int gc_trash(struct gc_work *, struct error *err) MUST_USE;     /* rows whose time in the trash is over */
 int gc_pending(struct gc_work *, struct error *err) MUST_USE;   /* uploads that nobody finished */
+int gc_fold(struct gc_work *, struct error *err) MUST_USE;      /* what was written to instances that are quiet now */
 int gc_loose(struct gc_work *, struct error *err) MUST_USE;     /* objects that nothing refers to */
 int gc_dead_packs(struct gc_work *, struct error *err) MUST_USE;
 int gc_compact(struct gc_work *, struct error *err) MUST_USE;
@@ -58,6 +59,7 @@ int gc_rewrite(struct gc_work *, const struct pack_row *, unsigned count, int le
 int gc_squeeze_one(struct gc_work *, uint32_t *after, struct error *err) MUST_USE;
 void *gc_squeeze_thread(void *gc);
 struct service *gc_service(struct gc *);
+bool gc_stopping(struct gc *);
 bool gc_wait_quiet(struct gc *); /* until nothing was changed for a while; false: stop */
 void gc_rest(struct gc *);       /* until something was changed, or stop */
 

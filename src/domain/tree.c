@@ -147,7 +147,7 @@ int tree_fill_disk(struct service *s, struct cat_txn *txn, struct entry *e, cons
 	if (r)
 		return r;
 	e->size = disk_size(disk);
-	e->stored = row.stored + disk_overlay_bytes(disk);
+	e->stored = row.stored + disk_overlay_stored(disk);
 	if (!image_is_settled(i))
 		e->mtime = 0;
 	disks_put(s->disks, &disk);

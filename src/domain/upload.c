@@ -376,13 +376,12 @@ static int do_measured(struct cat_txn *txn, struct act *a, struct error *err)
 	return disk_row_put(txn, &row);
 }
 
-static void measure(struct service *s, const struct who *w, struct disk *disk)
+void upload_measure(struct service *s, struct disk *disk)
 {
 	struct measure m = { .service = s, .domain = disk_domain(disk) };
 	struct map_root root = disk_root(disk);
-	struct who nobody = *w;
+	struct who nobody = { .account = 0 }; /* nothing that has to be answered again, or logged */
 	struct error ignored;
-	nobody.conn = 0; /* nothing that has to be answered again */
 	struct act a = { .service = s, .who = &nobody, .fn = do_measured, .node = node_disk(disk_number(disk)),
 			 .text = (const char *)(void *)&m };
 	if (cat_begin(s->catalog, &m.txn, NULL))
@@ -418,7 +417,7 @@ static int settle_disk(struct settle *s, const struct tree_disk *d, struct disk 
 		if (!r) {
 			after_commit(s);
 			if (!s->measured)
-				measure(s->act.service, s->act.who, disk);
+				upload_measure(s->act.service, disk);
 		}
 		return r;
 	}

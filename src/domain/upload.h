@@ -29,6 +29,9 @@ int upload_reopen(struct service *, const struct who *, uint64_t disk_node, stru
  * before it returns. */
 int upload_settle(struct service *, const struct who *, uint64_t disk_node, enum upload_end, struct error *err) MUST_USE;
 
+/* Count what the disk takes in the store and note it (du, .status). It must have been folded. */
+void upload_measure(struct service *, struct disk *);
+
 /* The first use (read, copy, start, share) seals it. Cheap when it is sealed already. */
 int upload_use(struct service *, const struct who *, const struct image *, struct error *err) MUST_USE;
 

@@ -151,6 +151,7 @@ bool disk_dirty(struct disk *d)
 }
 
 uint64_t disk_overlay_bytes(struct disk *d) { return overlay_bytes(d->overlay); }
+uint64_t disk_overlay_stored(struct disk *d) { return overlay_stored(d->overlay); }
 
 void disk_progress(struct disk *d, uint64_t *ret_done, uint64_t *ret_todo)
 {

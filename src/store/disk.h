@@ -84,6 +84,7 @@ uint32_t disk_domain(const struct disk *);
 struct map_root disk_root(struct disk *); /* of the map alone; complete only if !disk_dirty() */
 bool disk_dirty(struct disk *);           /* overlay or splices hold something */
 uint64_t disk_overlay_bytes(struct disk *);
+uint64_t disk_overlay_stored(struct disk *); /* the same without zeros: what it takes on the host */
 
 /* Returns the bytes read (less only at the end of the disk), or an error. Sequential reads are noticed through
  * `ahead`, kept per open file by the caller (zero it first; may be NULL): prefetch follows it. */
