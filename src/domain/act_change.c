@@ -8,12 +8,14 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "catalog/account.h"
+#include "catalog/region.h"
 #include "domain/act.h"
 #include "domain/acts.h"
 #include "domain/decide.h"
 #include "domain/disks.h"
 #include "domain/names.h"
 #include "domain/policy.h"
+#include "domain/start.h"
 #include "domain/trash.h"
 #include "domain/tree_int.h"
 #include "domain/upload.h"
@@ -58,6 +60,24 @@ static int check_expectation(struct cat_txn *txn, const struct image *i, enum se
 	return 0;
 }
 
+/* A zone is one of its region's. */
+static int check_zone(struct cat_txn *txn, const struct image *i, enum setting_key key, const char *value, unsigned len,
+		      struct error *err)
+{
+	struct region region;
+	if (key != SET_ZONE || !len)
+		return 0;
+	int r = region_get(txn, i->shelf.region, &region);
+	if (r)
+		return r;
+	len--; /* its newline */
+	for (const char *z = region.zones; *z; z += strcspn(z, " "), z += *z == ' ')
+		if (strcspn(z, " ") == len && memcmp(z, value, len) == 0)
+			return 0;
+	return region.zones[0] ? fail(err, -EINVAL, "the zones of %s are: %s", region.name, region.zones)
+			       : fail(err, -EINVAL, "%s has no zones", region.name);
+}
+
 int setting_write(struct cat_txn *txn, struct image *i, enum setting_key key, const char *value, unsigned len, struct error *err)
 {
 	char kept[SETTING_MAX + 1];
@@ -70,6 +90,8 @@ int setting_write(struct cat_txn *txn, struct image *i, enum setting_key key, co
 	int r = setting_check(key, kept, &len, err);
 	if (!r)
 		r = check_expectation(txn, i, key, kept, len, err);
+	if (!r)
+		r = check_zone(txn, i, key, kept, len, err);
 	if (!r)
 		r = apply_expectation(i, key, kept, len);
 	if (!r)
@@ -242,6 +264,10 @@ static int rename_in_image(struct cat_txn *txn, struct act *a, struct error *err
 	uint64_t scratch = scratch_find(txn, i.node, a->name, &scratch_key);
 	if (scratch)
 		return rename_scratch(txn, a, &i, scratch_key, scratch, err);
+	char text[1024];
+	uint8_t link = start_find_link(txn, i.node, a->name, text);
+	if (link)
+		return start_rename(txn, a, &i, link, err);
 	enum setting_key key = setting_by_name(a->name, (enum image_type)i.shelf.type);
 	if (key)
 		return rename_setting(txn, a, &i, key, err);

@@ -11,6 +11,7 @@
 #include "domain/decide.h"
 #include "domain/names.h"
 #include "domain/policy.h"
+#include "domain/start.h"
 #include "domain/tree_int.h"
 
 /* ---- mkdir ------------------------------------------------------------------------------------- */
@@ -168,6 +169,8 @@ static int ignore_link(struct cat_txn *txn, struct act *a, struct error *err)
 		r = decide(a->who, MAY_CHANGE, NULL, &i, err);
 	if (r)
 		return r;
+	if (i.shelf.type == TYPE_INSTANCE)
+		return start_link(txn, a, &i, err);
 	if (!setting_is_computed(a->name) && a->name[0] != '.')
 		return fail(err, -EINVAL, "an image holds its disk and its settings; a link called %s means nothing here", a->name);
 	a->not_logged = true;
@@ -196,7 +199,7 @@ int act_symlink(struct service *s, const struct who *w, uint64_t parent, const c
 	int r = act_run(&a, err);
 	if (r)
 		return r;
-	if (node_slot(a.result) == SLOT_LINK) {
+	if (node_kind(parent) == NODE_IMAGE) {
 		tree_fill_link(ret, a.result, clock_real());
 		ret->fleeting = true;
 		return 0;
@@ -310,7 +313,8 @@ static int look_before_create(struct service *s, const struct who *w, uint64_t p
 	if (r)
 		return r;
 	enum setting_key key = setting_by_name(name, (enum image_type)i.shelf.type);
-	if (!key && !setting_is_computed(name))
+	/* cp -r of an image brings settings that an instance has not. */
+	if (!key && !setting_is_computed(name) && !(i.shelf.type == TYPE_INSTANCE && setting_by_name(name, TYPE_CUSTOM)))
 		return 1;
 	*ret = node_image(i.node, key ? (unsigned)key : SLOT_REVIEWED);
 	return 0;

@@ -16,6 +16,7 @@
 #include "domain/decide.h"
 #include "domain/names.h"
 #include "domain/policy.h"
+#include "domain/start.h"
 #include "domain/tree_int.h"
 #include "domain/trash.h"
 
@@ -70,7 +71,8 @@ static int delete_image(struct cat_txn *txn, struct act *a, struct image *i, str
 	struct shelf trash = i->shelf;
 	trash.account = i->owner;
 	trash.trash = true;
-	int r = policy_spend_operation(txn, a->who->account, i->shelf.region, err);
+	int r = i->shelf.type == TYPE_INSTANCE ? start_check_idle(a->service, i, err)
+					       : policy_spend_operation(txn, a->who->account, i->shelf.region, err);
 	if (r)
 		return r;
 	act_path_image(a, txn, i);
@@ -143,6 +145,18 @@ static int unlink_in_image(struct cat_txn *txn, struct act *a, struct error *err
 		r = decide(a->who, MAY_DELETE, NULL, &i, err);
 	if (r)
 		return r == -ENOENT ? fail(err, r, "this image is gone") : r;
+	char text[1024];
+	uint8_t link = start_find_link(txn, i.node, a->name, text);
+	if (link) {
+		a->not_logged = true;
+		return setting_remove(txn, i.node, link);
+	}
+	uint64_t scratch = scratch_find(txn, i.node, a->name, &key);
+	if (scratch)
+		return unlink_scratch(txn, a, &i, key, scratch);
+	/* rm -r goes on after a refusal, so every unlink is refused while that of the disk is. */
+	if (i.shelf.type == TYPE_INSTANCE && i.disk && (r = start_check_idle(a->service, &i, err)))
+		return r;
 	enum setting_key setting = setting_by_name(a->name, (enum image_type)i.shelf.type);
 	if (setting && (r = setting_remove(txn, i.node, (uint8_t)setting)) != -ENOENT) {
 		a->operation = "clear";
@@ -151,9 +165,6 @@ static int unlink_in_image(struct cat_txn *txn, struct act *a, struct error *err
 		a->not_logged = i.disk == 0;
 		return r;
 	}
-	uint64_t scratch = scratch_find(txn, i.node, a->name, &key);
-	if (scratch)
-		return unlink_scratch(txn, a, &i, key, scratch);
 	if (i.disk && (strcmp(a->name, image_disk_name(&i)) == 0 || strcmp(a->name, i.upload) == 0))
 		return unlink_disk(txn, a, &i, err);
 	a->not_logged = true;

@@ -26,7 +26,7 @@ void gc_unpin(struct gc *, uint32_t domain, const struct map_root *);
 void gc_wake(struct gc *); /* there is something to do now: something was deleted */
 
 struct gc_report {
-	uint64_t objects, bytes, packs_removed, packs_compacted, images_purged;
+	uint64_t objects, bytes, packs_removed, packs_compacted, images_purged, disks_folded;
 };
 /* Everything that can be done now (also by the thread, in steps). Returns when nothing is left to do. `say` (may be NULL) is told of progress. */
 int gc_run(struct gc *, void (*say)(void *ctx, const char *line), void *ctx, struct gc_report *ret, struct error *err) MUST_USE;

@@ -29,6 +29,7 @@ enum node_slot {
 	SLOT_TRASH = 6,       /* R/.trash */
 	SLOT_TRASH_TYPE = 8,  /* + enum image_type: R/.trash/custom */
 	SLOT_FILE = 32,       /* + enum tree_file, in directories */
+	SLOT_KEPT_LINK = 100, /* + 0…7: links in an instance that are not called image yet */
 	SLOT_LINK = 120,      /* NODE_IMAGE: from, or image of an instance */
 	SLOT_OWNER = 121,
 	SLOT_REVIEWED = 122,

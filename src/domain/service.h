@@ -28,6 +28,7 @@ struct who;
 struct service_events {
 	void (*entry)(void *ctx, uint64_t parent, const char *name); /* this name means something else now */
 	void (*inode)(void *ctx, uint64_t node, bool content);      /* attributes (and content) of this node */
+	bool (*is_written)(void *ctx, uint64_t disk);               /* a question: has somebody this disk open for writing? */
 	void *ctx;
 };
 

@@ -14,6 +14,8 @@ enum setting_key {
 	/* Rows that remember the files under which a disk is being made: key SET_SCRATCH + 0…39 holds 8 bytes of disk
 	 * number and the file's name. */
 	SET_SCRATCH = 200, SET_SCRATCH_MAX = 239,
+	/* Links in an instance that wait to be renamed to `image` (ln -sf): name, NUL, text. */
+	SET_LINK = 240, SET_LINK_MAX = 247,
 };
 
 /* The key of a file name, SET_NONE if it is no setting of this type of directory. */

@@ -108,6 +108,17 @@ static void add_alone(const struct tree_ask *a, const struct disk_row *row, stru
 		buf_addf(text, "stored-alone: %" PRIu64 "\n", s.bytes);
 }
 
+/* What was written to an instance and is not compressed yet, and its size by now. */
+static void look_at_running(const struct tree_ask *a, const struct image *i, uint64_t *ret_size, uint64_t *ret_unfolded)
+{
+	struct disk *disk;
+	if (disks_get(a->service->disks, i->disk, &disk, NULL))
+		return;
+	*ret_size = disk_size(disk);
+	*ret_unfolded = disk_overlay_bytes(disk);
+	disks_put(a->service->disks, &disk);
+}
+
 static int add_disk(const struct tree_ask *a, const struct image *i, struct buf *text)
 {
 	struct disk_row row;
@@ -121,9 +132,15 @@ static int add_disk(const struct tree_ask *a, const struct image *i, struct buf 
 		add_progress(a, i, text);
 		return 0;
 	}
-	buf_addf(text, "virtual: %" PRIu64 "\nstored: %" PRIu64 "\n", row.size, row.stored);
+	uint64_t size = row.size, unfolded = 0;
+	if (i->shelf.type == TYPE_INSTANCE)
+		look_at_running(a, i, &size, &unfolded);
+	buf_addf(text, "virtual: %" PRIu64 "\nstored: %" PRIu64 "\n", size, row.stored);
 	add_alone(a, &row, text);
-	buf_addf(text, "digest: %s\n", hash_hex(&row.root.hash, hex));
+	if (i->shelf.type == TYPE_INSTANCE)
+		buf_addf(text, "unfolded: %" PRIu64 "\n", unfolded);
+	if (!unfolded)
+		buf_addf(text, "digest: %s\n", hash_hex(&row.root.hash, hex));
 	if (row.has_sha)
 		buf_addf(text, "sha256: %s\n", hash_hex(&row.sha256, hex));
 	return 0;

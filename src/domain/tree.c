@@ -11,6 +11,7 @@
 #include "domain/decide.h"
 #include "domain/disks.h"
 #include "domain/names.h"
+#include "domain/start.h"
 #include "domain/tree_int.h"
 
 static const char *const file_names[FILE_MAX_] = {
@@ -147,7 +148,7 @@ int tree_fill_disk(struct service *s, struct cat_txn *txn, struct entry *e, cons
 	if (r)
 		return r;
 	e->size = disk_size(disk);
-	e->stored = row.stored + disk_overlay_bytes(disk);
+	e->stored = row.stored + disk_overlay_stored(disk);
 	if (!image_is_settled(i))
 		e->mtime = 0;
 	disks_put(s->disks, &disk);
@@ -322,6 +323,13 @@ static int lookup_in_image(const struct tree_ask *a, const char *name, struct en
 	uint64_t scratch = scratch_find(a->txn, i.node, name, NULL);
 	if (scratch)
 		return tree_fill_disk(a->service, a->txn, ret, &i, scratch, a->err);
+	char text[1024];
+	uint8_t link = start_find_link(a->txn, i.node, name, text);
+	if (link) {
+		tree_fill_link(ret, node_image(i.node, SLOT_KEPT_LINK + link - SET_LINK), i.changed);
+		ret->fleeting = true;
+		return 0;
+	}
 	r = tree_computed(&i, name, ret);
 	if (r && tree_link_marked(&i, name, a->who->pid)) {
 		tree_fill_link(ret, node_image(i.node, SLOT_LINK), i.created);
@@ -405,7 +413,7 @@ static int attr_image(const struct tree_ask *a, struct entry *ret)
 		return fail(a->err, -ESTALE, "this image is gone");
 	if (slot == SLOT_DIR)
 		tree_fill_image(ret, &i);
-	else if (slot == SLOT_LINK)
+	else if (slot == SLOT_LINK || (slot >= SLOT_KEPT_LINK && slot <= SLOT_KEPT_LINK + SET_LINK_MAX - SET_LINK))
 		tree_fill_link(ret, a->node, i.created);
 	else if (slot < SET_MAX_ && (r = tree_fill_setting(a->txn, ret, &i, (enum setting_key)slot)) != -ENOENT)
 		return r;

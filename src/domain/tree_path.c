@@ -7,6 +7,7 @@
 #include "catalog/account.h"
 #include "domain/decide.h"
 #include "domain/names.h"
+#include "domain/start.h"
 #include "domain/tree_int.h"
 
 static void add_region(struct cat_txn *txn, uint32_t no, struct buf *ret)
@@ -106,18 +107,27 @@ void tree_path(struct service *s, uint64_t node, struct buf *ret)
 	cat_end(&txn);
 }
 
-/* What an image was made from, as a path from inside the image's directory: three levels up is the root. Where the
- * origin is gone, the link still says where it was. */
+/* What an image was made from, as a path from inside the image's directory: three levels up is the root, from
+ * the trash four. Where the origin is gone, the link still says where it was. */
 static int read_lineage(const struct tree_ask *a, const struct image *i, struct buf *ret)
 {
 	struct image origin;
-	buf_adds(ret, "../../../");
+	buf_adds(ret, i->shelf.trash ? "../../../../" : "../../../");
 	if (image_by_id(a->txn, i->from, &origin) == 0 && !origin.shelf.trash &&
 	    decide(a->who, MAY_SEE, NULL, &origin, NULL) == 0)
 		image_path(a->txn, &origin, ret);
 	else
 		buf_adds(ret, i->from_text);
 	return 0;
+}
+
+static int read_kept_link(const struct tree_ask *a, const struct image *i, struct buf *ret)
+{
+	char text[1024];
+	int r = start_link_text(a->txn, i->node, (uint8_t)(SET_LINK + node_slot(a->node) - SLOT_KEPT_LINK), text);
+	if (!r)
+		buf_adds(ret, text);
+	return r;
 }
 
 static int read_link(const struct tree_ask *a, struct buf *ret)
@@ -136,6 +146,8 @@ static int read_link(const struct tree_ask *a, struct buf *ret)
 		return fail(a->err, -ESTALE, "this link is gone");
 	if (node_slot(a->node) == SLOT_LINK)
 		return read_lineage(a, &i, ret);
+	if (node_slot(a->node) >= SLOT_KEPT_LINK)
+		return read_kept_link(a, &i, ret);
 	if (i.kind != KIND_ALIAS)
 		return -EINVAL;
 	buf_adds(ret, i.target);

@@ -38,6 +38,8 @@ static int read_rows(struct cat_txn *txn, uint64_t disk_node, struct tree_disk *
 	return r ? fail(err, r == -ENOENT ? -ESTALE : r, "this disk is gone") : 0;
 }
 
+bool image_is_running(const struct image *i) { return i->shelf.type == TYPE_INSTANCE && i->state == STATE_AVAILABLE; }
+
 /* ---- reopening -------------------------------------------------------------------------------------- */
 
 static int do_reopen(struct cat_txn *txn, struct act *a, struct error *err)
@@ -69,7 +71,7 @@ int upload_reopen(struct service *s, const struct who *w, uint64_t disk_node, st
 	int r = tree_disk(s, w, disk_node, &d, err);
 	if (!r)
 		r = decide(w, MAY_CHANGE, NULL, &d.image, err);
-	if (r || !d.is_main || (d.image.state == STATE_PENDING && !d.row.mtime))
+	if (r || !d.is_main || (d.image.state == STATE_PENDING && !d.row.mtime) || image_is_running(&d.image))
 		return r;
 	return act_run(&a, err);
 }
@@ -176,6 +178,8 @@ static void look(struct service *s, const struct image *i, struct disk *disk, st
 		judge(v, STATE_PENDING, 0, "");
 		return;
 	}
+	if (i->shelf.type == TYPE_INSTANCE)
+		return; /* a server may do with its disk what it likes */
 	int r = probe_disk(&source, &zero, &err);
 	if (zero)
 		judge(v, STATE_PENDING, 0, "so far it is nothing but zeros");
@@ -390,13 +394,12 @@ static int do_measured(struct cat_txn *txn, struct act *a, struct error *err)
 	return disk_row_put(txn, &row);
 }
 
-static void measure(struct service *s, const struct who *w, struct disk *disk)
+void upload_measure(struct service *s, struct disk *disk)
 {
 	struct measure m = { .service = s, .domain = disk_domain(disk) };
 	struct map_root root = disk_root(disk);
-	struct who nobody = *w;
+	struct who nobody = { .account = 0 }; /* nothing that has to be answered again, or logged */
 	struct error ignored;
-	nobody.conn = 0; /* nothing that has to be answered again */
 	struct act a = { .service = s, .who = &nobody, .fn = do_measured, .node = node_disk(disk_number(disk)),
 			 .text = (const char *)(void *)&m };
 	if (cat_begin(s->catalog, &m.txn, NULL))
@@ -432,7 +435,7 @@ static int settle_disk(struct settle *s, const struct tree_disk *d, struct disk 
 		if (!r) {
 			after_commit(s);
 			if (!s->measured)
-				measure(s->act.service, s->act.who, disk);
+				upload_measure(s->act.service, disk);
 		}
 		return r;
 	}
@@ -444,10 +447,12 @@ static int settle_disk(struct settle *s, const struct tree_disk *d, struct disk 
 }
 
 /* Does closing this file mean that an upload is done? */
-static bool is_upload(const struct tree_disk *d, const char *name, uint64_t size)
+static bool is_upload(const struct tree_disk *d, const char *name, uint64_t size, bool dirty)
 {
+	/* dirty: somebody wrote while another one's close was being settled */
 	if (d->is_main)
-		return d->image.state == STATE_PENDING || (d->image.state == STATE_FAILED && !d->image.used);
+		return d->image.state == STATE_PENDING || (d->image.state == STATE_FAILED && !d->image.used) ||
+		       (d->image.state == STATE_AVAILABLE && dirty);
 	if (name[0] == '.' || d->image.used)
 		return false;
 	return !d->image.disk || size > SCRATCH_LIMIT;
@@ -495,7 +500,7 @@ static int settle_alone(struct settle *s, struct disk *disk, enum upload_end end
 	if (!d.is_main)
 		find_name(service, &d, name);
 	s->take_over = !d.is_main;
-	if (is_upload(&d, name, disk_size(disk)))
+	if (is_upload(&d, name, disk_size(disk), disk_dirty(disk)))
 		return settle_disk(s, &d, disk, end, err);
 	if (!d.is_main && d.image.used && name[0] != '.' && disk_size(disk) > SCRATCH_LIMIT)
 		return fail(err, -EPERM, "%s has its disk, and it has been used: make another image", d.image.name);
@@ -513,6 +518,8 @@ int upload_settle(struct service *s, const struct who *w, uint64_t disk_node, en
 	int r = tree_disk(s, w, disk_node, &d, err);
 	if (r)
 		return r == -ENOENT || r == -ESTALE ? 0 : r; /* deleted while it was open: nothing to settle */
+	if (d.is_main && image_is_running(&d.image))
+		return 0;
 	r = disks_get(s->disks, d.row.no, &disk, err);
 	if (r)
 		return r;
@@ -542,6 +549,8 @@ int upload_use(struct service *s, const struct who *w, const struct image *image
 	struct act a = { .service = s, .who = &user, .fn = do_use, .node = image->node };
 	user.conn = 0;
 	user.resent = false;
+	if (image->shelf.type == TYPE_INSTANCE)
+		return 0;
 	/* When it was last used is kept to the hour: reading must not mean writing. */
 	if (image->used && clock_real() - image->last_used < (int64_t)3600 * 1000000000)
 		return 0;
@@ -593,7 +602,7 @@ static int do_lineage(struct cat_txn *txn, struct act *a, struct error *err)
 		r = hold_origin(txn, &d.row, l->map);
 	if (r)
 		return r == ERR_STALE ? fail(err, -ESTALE, "the image that is being copied is gone") : r;
-	from.used = true;
+	from.used = from.shelf.type != TYPE_INSTANCE;
 	from.last_used = clock_real();
 	image_path(txn, &from, &path);
 	d.image.from = from.id;

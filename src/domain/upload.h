@@ -18,6 +18,9 @@ enum upload_end {
 	UPLOAD_BROKEN, /* … after a write had failed */
 };
 
+/* An instance that has its disk: writing to it is what it is for, and no upload. */
+bool image_is_running(const struct image *);
+
 /* Before a write (or an open for writing): the image is pending from here on. -EPERM when it is sealed. Cheap when it is pending already. */
 int upload_reopen(struct service *, const struct who *, uint64_t disk_node, struct error *err) MUST_USE;
 
@@ -25,6 +28,9 @@ int upload_reopen(struct service *, const struct who *, uint64_t disk_node, stru
  * has to stay pending (nothing in it yet, more to come); an error when what is there can't be a disk image. Does all the work
  * before it returns. */
 int upload_settle(struct service *, const struct who *, uint64_t disk_node, enum upload_end, struct error *err) MUST_USE;
+
+/* Count what the disk takes in the store and note it (du, .status). It must have been folded. */
+void upload_measure(struct service *, struct disk *);
 
 /* The first use (read, copy, start, share) seals it. Cheap when it is sealed already. */
 int upload_use(struct service *, const struct who *, const struct image *, struct error *err) MUST_USE;

@@ -3,9 +3,12 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "domain/gc.h"
+#include "domain/upload.h"
 #include "front/front_int.h"
 
 #define SHARDS 64
@@ -29,6 +32,8 @@ struct files *files_new(void)
 
 static void free_file(struct front *front, struct file *f)
 {
+	if (f->pinned && f->disk)
+		gc_unpin(front->service->gc, disk_domain(f->disk), &f->root);
 	disks_put(front->service->disks, &f->disk);
 	pthread_mutex_destroy(&f->lock);
 	buf_free(&f->text);
@@ -145,8 +150,10 @@ static int add(struct front *front, struct file *f, int flags, struct file **ret
 		return r;
 	}
 	struct file *kept = insert(front, f);
-	if (kept != f)
+	if (kept != f) {
+		f->pinned = false; /* the pin is the other's */
 		free_file(front, f);
+	}
 	*ret = kept;
 	return 0;
 }
@@ -168,6 +175,61 @@ int file_open(struct front *front, const struct who *w, uint64_t fh, uint64_t no
 	return 0;
 }
 
+struct pinning {
+	struct gc *gc;
+};
+
+static void pin(void *ctx, uint32_t domain, const struct map_root *root)
+{
+	const struct pinning *p = ctx;
+	gc_pin(p->gc, domain, root);
+}
+
+/* The hold remembers the moment too: all of a copy comes from it, also when the daemon dies half way. */
+static void note_pin(struct front *front, const struct file *f)
+{
+	struct hold_handle h;
+	if (!hold_handle_get(front->hold, f->conn, f->fh, &h))
+		return;
+	memcpy(h.root, f->root.hash.b, sizeof h.root);
+	h.size = f->size;
+	h.pin = f->root.levels;
+	(void)hold_handle_set(front->hold, &h); /* it was there a moment ago */
+}
+
+int file_pin(struct ask *a, struct file *f)
+{
+	struct tree_disk d;
+	struct pinning p = { a->front->service->gc };
+	if (f->writable || f->kind != FILE_IS_DISK)
+		return 0;
+	WITH_LOCK(&f->lock);
+	if (f->pinned)
+		return 0;
+	int r = tree_disk(a->front->service, &f->who, f->node, &d, &a->err);
+	if (r || !d.is_main || !image_is_running(&d.image))
+		return r;
+	session_blocking_begin();
+	r = disk_snapshot(f->disk, pin, &p, &f->root, &f->size, &a->err);
+	session_blocking_end();
+	if (r)
+		return r;
+	note_pin(a->front, f);
+	f->pinned = true;
+	return 0;
+}
+
+/* A handle that was pinned in another daemon's life; its map was pinned again when this one began (front.c). */
+static void take_pin(struct file *f, const struct hold_handle *h)
+{
+	if (!h->pin)
+		return;
+	memcpy(f->root.hash.b, h->root, sizeof h->root);
+	f->root.levels = (uint8_t)h->pin;
+	f->size = h->size;
+	f->pinned = true;
+}
+
 static int bring_back(struct front *front, uint32_t conn, uint64_t fh, uint64_t node, struct file **ret, struct error *err)
 {
 	struct hold_handle h;
@@ -178,7 +240,9 @@ static int bring_back(struct front *front, uint32_t conn, uint64_t fh, uint64_t 
 	struct view *view = session_request()->conn->owner;
 	w.is_operator = view->is_operator;
 	w.is_vendor = view->is_vendor;
-	return add(front, new_file(&w, fh, node ? node : h.node, (int)h.flags), (int)h.flags & ~O_TRUNC, ret, err);
+	struct file *f = new_file(&w, fh, node ? node : h.node, (int)h.flags);
+	take_pin(f, &h);
+	return add(front, f, (int)h.flags & ~O_TRUNC, ret, err);
 }
 
 int file_get(struct front *front, uint32_t conn, uint64_t fh, uint64_t node, struct file **ret, struct error *err)

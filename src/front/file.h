@@ -35,6 +35,9 @@ struct file {
 	struct disk *disk;    /* FILE_IS_DISK */
 	struct disk_gate *gate; /* its */
 	struct disk_ahead ahead;
+	bool pinned;             /* reads come from this moment of the disk; guarded by lock when it is set */
+	struct map_root root;
+	uint64_t size;
 	_Atomic uint64_t may_write_at; /* gate.rounds when it was last known that writing is allowed, plus 1 */
 	_Atomic bool marked_wrote, read_noted;
 	pthread_mutex_t lock; /* guards text */

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "front/front.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
+#include "domain/gc.h"
 #include "front/front_int.h"
 
 const struct fuse_lowlevel_ops front_ops = {
@@ -72,6 +75,24 @@ static void on_entry(void *ctx, uint64_t parent, const char *name)
 	notify_entry(f->sessions, r ? r->conn : NULL, parent, name);
 }
 
+struct writer_search {
+	uint64_t disk;
+};
+
+static int find_writer(void *ctx, const struct hold_handle *h)
+{
+	const struct writer_search *s = ctx;
+	return node_kind(h->node) == NODE_DISK && h->object == s->disk && (h->flags & O_ACCMODE) != O_RDONLY;
+}
+
+/* The hold knows all open files, also those of a daemon that died. */
+static bool is_written(void *ctx, uint64_t disk)
+{
+	struct front *f = ctx;
+	struct writer_search s = { disk };
+	return hold_handle_each(f->hold, find_writer, &s) != 0;
+}
+
 static void on_inode(void *ctx, uint64_t node, bool content)
 {
 	struct front *f = ctx;
@@ -83,6 +104,10 @@ static int take_up(void *ctx, const struct hold_handle *h)
 {
 	struct front *f = ctx;
 	struct disk *disk;
+	struct map_root root = { .levels = (uint8_t)h->pin };
+	memcpy(root.hash.b, h->root, sizeof h->root);
+	if (h->pin)
+		gc_pin(f->service->gc, 1, &root);
 	if (node_kind(h->node) == NODE_DISK && disks_get(f->service->disks, node_number(h->node), &disk, NULL) == 0)
 		disks_put(f->service->disks, &disk); /* idle disks stay open, and pinned, for a while */
 	return 0;
@@ -105,7 +130,7 @@ int front_new(struct front **ret, struct service *s, struct hold *hold, const st
 		front_free(f);
 		return r;
 	}
-	s->events = (struct service_events){ on_entry, on_inode, f };
+	s->events = (struct service_events){ on_entry, on_inode, is_written, f };
 	(void)hold_handle_each(hold, take_up, f); /* a disk that is gone is found out when it is read */
 	*ret = f;
 	return 0;
@@ -117,7 +142,7 @@ void front_free(struct front *f)
 {
 	if (!f)
 		return;
-	f->service->events = (struct service_events){ NULL, NULL, NULL };
+	f->service->events = (struct service_events){ .ctx = NULL };
 	if (f->sessions)
 		sessions_free(f->sessions);
 	for (struct view *v; (v = f->views);) { /* of what is still mounted: the next daemon takes it over */

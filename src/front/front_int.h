@@ -87,6 +87,9 @@ static inline pthread_rwlock_t *pass_gate(struct disk_gate *gate)
 	__attribute__((cleanup(cleanup_rwunlock_), unused)) = pass_gate(gate)
 
 /* Handlers, by file: ops_name.c, ops_dir.c, ops_file.c, ops_data.c */
+/* Pin the moment of a running instance for this handle, at its first copy or seek: what a reader that copies sees is one moment. */
+int file_pin(struct ask *, struct file *);
+
 void op_lookup(fuse_req_t, fuse_ino_t, const char *);
 void op_forget(fuse_req_t, fuse_ino_t, uint64_t);
 void op_forget_multi(fuse_req_t, size_t, struct fuse_forget_data *);

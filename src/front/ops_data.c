@@ -49,7 +49,9 @@ static void read_disk(struct ask *a, struct file *f, size_t size, off_t offset)
 {
 	char *buf = reply_buffer();
 	int r = buf ? note_read(a, f) : -ENOMEM;
-	ssize_t n = r ? r : disk_read(f->disk, buf, MIN(size, (size_t)READ_MAX), (uint64_t)offset, &f->ahead, &a->err);
+	ssize_t n = r		? r
+		    : f->pinned ? disk_read_map(f->disk, &f->root, f->size, buf, MIN(size, (size_t)READ_MAX), (uint64_t)offset, &a->err)
+				: disk_read(f->disk, buf, MIN(size, (size_t)READ_MAX), (uint64_t)offset, &f->ahead, &a->err);
 	if (n < 0)
 		reply_error(a, (int)n);
 	else
@@ -227,6 +229,17 @@ void op_fallocate(fuse_req_t req, fuse_ino_t node, int mode, off_t offset, off_t
 	reply_done(&a, r);
 }
 
+static int seek(struct ask *a, struct file *f, uint64_t offset, bool data, uint64_t *ret)
+{
+	if (f->kind != FILE_IS_DISK)
+		return -EINVAL;
+	int r = file_pin(a, f);
+	if (r)
+		return r;
+	return f->pinned ? disk_seek_map(f->disk, &f->root, f->size, offset, data, ret, &a->err)
+			 : disk_seek(f->disk, offset, data, ret, &a->err);
+}
+
 void op_lseek(fuse_req_t req, fuse_ino_t node, off_t offset, int whence, struct fuse_file_info *fi)
 {
 	struct ask a;
@@ -235,7 +248,7 @@ void op_lseek(fuse_req_t req, fuse_ino_t node, off_t offset, int whence, struct 
 	ask_begin_file(&a, req, "lseek", node);
 	int r = file_get(a.front, a.who.conn, fi->fh, node, &f, &a.err);
 	if (!r)
-		r = f->kind == FILE_IS_DISK ? disk_seek(f->disk, (uint64_t)offset, whence == SEEK_DATA, &at, &a.err) : -EINVAL;
+		r = seek(&a, f, (uint64_t)offset, whence == SEEK_DATA, &at);
 	file_put(a.front, &f);
 	if (r)
 		reply_error(&a, r);
@@ -269,15 +282,18 @@ static int copy(struct ask *a, struct file *from, uint64_t from_off, struct file
 {
 	if (from->kind != FILE_IS_DISK || to->kind != FILE_IS_DISK || from->disk == to->disk)
 		return -EOPNOTSUPP;
-	uint64_t size = disk_size(from->disk);
+	int r = file_pin(a, from);
+	if (r)
+		return r;
+	uint64_t size = from->pinned ? from->size : disk_size(from->disk);
 	len = MIN(len, COPY_MAX);
 	len = from_off < size ? MIN(len, size - from_off) : 0;
 	*ret = len;
 	if (len == 0)
 		return 0;
 	WITH_RDLOCK(&to->gate->lock);
-	struct map_root root = disk_root(from->disk);
-	int r = may_copy(a, from, to, to_off + len, &root);
+	struct map_root root = from->pinned ? from->root : disk_root(from->disk);
+	r = may_copy(a, from, to, to_off + len, &root);
 	if (!r)
 		r = disk_copy(to->disk, to_off, &root, size, from_off, len, &a->err);
 	return note_failure(a, to, r);

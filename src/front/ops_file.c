@@ -49,7 +49,15 @@ static int may_open_text(struct ask *a, uint64_t node, int flags)
 static int truncate_opened(struct ask *a, uint64_t node, struct file *f)
 {
 	WITH_GATE(f->gate);
-	int r = upload_reopen(a->front->service, &a->who, node, &a->err);
+	struct tree_disk d;
+	int r = tree_disk(a->front->service, &a->who, node, &d, &a->err);
+	if (r)
+		return r;
+	/* A server's disk keeps its size, like a block device. But cp leaves out what is a hole, as it has truncated the
+	 * file: the old bytes must not show there. */
+	if (d.is_main && image_is_running(&d.image))
+		return disk_zero(f->disk, 0, disk_size(f->disk), &a->err);
+	r = upload_reopen(a->front->service, &a->who, node, &a->err);
 	if (!r)
 		r = disk_truncate(f->disk, 0, &a->err);
 	if (!r)
@@ -71,8 +79,11 @@ static int open_node(struct ask *a, uint64_t node, struct fuse_file_info *fi)
 	fi->fh = a->who.unique;
 	fi->direct_io = f->kind != FILE_IS_DISK;
 	fi->keep_cache = fixed;
-	if (f->kind == FILE_IS_DISK && (fi->flags & O_TRUNC) && f->writable)
+	if (f->kind == FILE_IS_DISK && (fi->flags & O_TRUNC) && f->writable) {
+		session_blocking_begin();
 		r = truncate_opened(a, node, f);
+		session_blocking_end();
+	}
 	file_put(a->front, &f);
 	if (r)
 		file_close(a->front, a->who.conn, a->who.unique);

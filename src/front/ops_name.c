@@ -71,11 +71,25 @@ void op_getattr(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 
 /* ---- setattr ---------------------------------------------------------------------------------------- */
 
+/* A server's disk does not shrink: its file system would be cut off. */
+static int may_shrink(struct ask *a, uint64_t node, uint64_t size)
+{
+	struct tree_disk d;
+	struct entry e;
+	int r = tree_disk(a->front->service, &a->who, node, &d, &a->err);
+	if (r || !d.is_main || !image_is_running(&d.image))
+		return r;
+	r = tree_attr(a->front->service, &a->who, node, &e, &a->err);
+	return r || size >= e.size ? r : fail(&a->err, -EINVAL, "the disk of an instance can grow, but not shrink");
+}
+
 static int resize_disk(struct ask *a, uint64_t node, struct disk *disk, uint64_t size, struct fuse_file_info *fi)
 {
 	struct file *f = NULL;
 	WITH_GATE(disks_gate(a->front->service->disks, disk));
-	int r = upload_reopen(a->front->service, &a->who, node, &a->err);
+	int r = may_shrink(a, node, size);
+	if (!r)
+		r = upload_reopen(a->front->service, &a->who, node, &a->err);
 	if (!r)
 		r = upload_size_allowed(a->front->service, &a->who, node, size, &a->err);
 	if (!r && fi && file_get(a->front, a->who.conn, fi->fh, node, &f, NULL) == 0)
@@ -169,8 +183,13 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	struct ask a;
 	struct entry e;
 	(void)mode; /* what is copied from a protected image is not protected */
-	if (ask_begin(&a, req, "mkdir", parent, name))
-		reply_entry(&a, act_mkdir(a.front->service, &a.who, parent, name, &e, &a.err), &e);
+	if (!ask_begin(&a, req, "mkdir", parent, name))
+		return;
+	int r = act_mkdir(a.front->service, &a.who, parent, name, &e, &a.err);
+	/* Into a directory that it has just made, cp copies without looking there first. */
+	if (!r && node_kind(e.node) == NODE_IMAGE)
+		trace_note(a.view, a.who.pid, node_number(e.node));
+	reply_entry(&a, r, &e);
 }
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)

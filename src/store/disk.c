@@ -50,6 +50,7 @@ static void init_locks(struct disk *d)
 	pthread_rwlockattr_init(&attr);
 	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 	pthread_rwlock_init(&d->data_lock, &attr);
+	pthread_rwlock_init(&d->moment_lock, &attr);
 	pthread_rwlockattr_destroy(&attr);
 	pthread_mutex_init(&d->fold_lock, NULL);
 	pthread_mutex_init(&d->size_lock, NULL);
@@ -131,6 +132,7 @@ void disk_close(struct disk *d)
 	pthread_mutex_destroy(&d->size_lock);
 	pthread_mutex_destroy(&d->fold_lock);
 	pthread_rwlock_destroy(&d->data_lock);
+	pthread_rwlock_destroy(&d->moment_lock);
 	free(d->held);
 	free(d->splices);
 	free(d->dir);
@@ -149,6 +151,7 @@ bool disk_dirty(struct disk *d)
 }
 
 uint64_t disk_overlay_bytes(struct disk *d) { return overlay_bytes(d->overlay); }
+uint64_t disk_overlay_stored(struct disk *d) { return overlay_stored(d->overlay); }
 
 void disk_progress(struct disk *d, uint64_t *ret_done, uint64_t *ret_todo)
 {
@@ -218,6 +221,7 @@ static int shrink(struct disk *d, uint64_t size, struct error *err)
 
 int disk_truncate(struct disk *d, uint64_t size, struct error *err)
 {
+	WITH_RDLOCK(&d->moment_lock);
 	if (size > MAP_LIMIT)
 		return fail(err, -EFBIG, "a disk cannot be larger than 256 TiB");
 	if (size >= atomic_load(&d->size)) {

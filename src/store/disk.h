@@ -84,6 +84,7 @@ uint32_t disk_domain(const struct disk *);
 struct map_root disk_root(struct disk *); /* of the map alone; complete only if !disk_dirty() */
 bool disk_dirty(struct disk *);           /* overlay or splices hold something */
 uint64_t disk_overlay_bytes(struct disk *);
+uint64_t disk_overlay_stored(struct disk *); /* the same without zeros: what it takes on the host */
 
 /* Returns the bytes read (less only at the end of the disk), or an error. Sequential reads are noticed through
  * `ahead`, kept per open file by the caller (zero it first; may be NULL): prefetch follows it. */
@@ -112,6 +113,18 @@ int disk_sync(struct disk *, struct error *err) MUST_USE;
  * disk_dirty()). `caller` reaches the final commit hook, which is always called once with final = true, even if nothing was dirty and
  * root == old (so that the owner can change state in the same transaction). ERR_STALE from the hook is retried inside. */
 int disk_fold(struct disk *, void *caller, struct error *err) MUST_USE;
+
+/* The disk as it is at one moment, as a map: folds (twice, so that writers wait only for the second, small one), and answers root and
+ * size of that moment. Its owner pins or references the root before it lets the disk go on: `pin` is called (may be NULL) while writers still
+ * wait. Costs what was written since the last fold. */
+int disk_snapshot(struct disk *, void (*pin)(void *ctx, uint32_t domain, const struct map_root *), void *ctx,
+		  struct map_root *ret_root, uint64_t *ret_size, struct error *err) MUST_USE;
+
+/* Read a map that belongs to no open disk of its own (a snapshot's): as disk_read, of `size` bytes. */
+ssize_t disk_read_map(struct disk *, const struct map_root *, uint64_t size, void *buf, size_t len, uint64_t offset,
+		      struct error *err) MUST_USE;
+int disk_seek_map(struct disk *, const struct map_root *, uint64_t size, uint64_t offset, bool data, uint64_t *ret,
+		  struct error *err) MUST_USE;
 
 /* Remove overlay files of a disk that is no more (not open). */
 int disk_forget(const char *overlay_dir, uint64_t number, struct error *err) MUST_USE;

@@ -213,11 +213,11 @@ static int copy_bytes(struct disk *d, uint64_t to, const struct map_root *from, 
 		if (all_zero_below(d, from, at, n)) {
 			r = grow_to(d, to + n, err);
 			if (r == 0)
-				r = disk_zero(d, to, n, err);
+				r = zero_now(d, to, n, err);
 		} else {
 			r = map_read(d, from, buf, n, at, true, err);
 			if (r == 0)
-				r = disk_write(d, buf, n, to, err);
+				r = write_now(d, buf, n, to, err);
 		}
 		to += n;
 		at += n;
@@ -385,6 +385,7 @@ static bool worth_noting(struct disk *d, const struct splice *s)
 int disk_copy(struct disk *to, uint64_t to_off, const struct map_root *from, uint64_t from_size, uint64_t from_off,
 	      uint64_t len, struct error *err)
 {
+	WITH_RDLOCK(&to->moment_lock);
 	if (from_off >= from_size)
 		return 0;
 	len = MIN(len, from_size - from_off);

@@ -10,8 +10,10 @@
  *   disk_commit.c  one batch of them: sealed, put into the map, committed, dropped from the overlay
  *   disk_fold.c    all of them: disk_fold() and what other calls need folded first
  *   disk_copy.c    ranges of other disks and their log
+ *   disk_snapshot.c one moment of a disk that is being written
  *
  * Locks, in the order in which they are taken:
+ *   moment_lock changes from outside and the holding of a moment (disk_snapshot())
  *   fold_lock   one disk_fold(), disk_copy() or shrinking at a time
  *   data_lock   read: the map, the files and the bits that are set stay; write: they change
  *   stripes     a chunk's is held while blocks of it are written (in ascending order, if several)
@@ -112,6 +114,7 @@ struct disk {
 	size_t n_held;
 	int log_fd;                /* NUMBER.splice, -1: not there */
 
+	pthread_rwlock_t moment_lock; /* read: something is being changed from outside; write: a moment is held */
 	pthread_rwlock_t data_lock;
 	struct root_cell root;     /* changed under write */
 	bool ready;                /* what was left in the folder has been taken up */
@@ -151,6 +154,9 @@ int map_read(struct disk *, const struct map_root *, void *buf, size_t len, uint
 	     bool direct, struct error *err) MUST_USE;
 
 /* --- disk_write.c --- */
+/* As disk_write and disk_zero, for those who have moment_lock already. */
+int write_now(struct disk *, const void *buf, size_t len, uint64_t offset, struct error *err) MUST_USE;
+int zero_now(struct disk *, uint64_t offset, uint64_t len, struct error *err) MUST_USE;
 /* Write without looking for splices. At most STEP_MAX; the size is the caller's business. */
 int write_step(struct disk *, const void *buf, size_t len, uint64_t offset, struct error *err) MUST_USE;
 /* Give back the bytes of chunks whose bits were cleared; writers of these wait, readers and others do not. */

@@ -105,7 +105,7 @@ int punch_step(struct disk *d, uint64_t first, uint64_t count, struct error *err
 	return r;
 }
 
-int disk_write(struct disk *d, const void *buf, size_t len, uint64_t offset, struct error *err)
+int write_now(struct disk *d, const void *buf, size_t len, uint64_t offset, struct error *err)
 {
 	const char *p = buf;
 	if (offset > MAP_LIMIT || len > MAP_LIMIT - offset)
@@ -130,6 +130,12 @@ int disk_write(struct disk *d, const void *buf, size_t len, uint64_t offset, str
 	return 0;
 }
 
+int disk_write(struct disk *d, const void *buf, size_t len, uint64_t offset, struct error *err)
+{
+	WITH_RDLOCK(&d->moment_lock);
+	return write_now(d, buf, len, offset, err);
+}
+
 /* --- zeros --- */
 
 /* Is there nothing but a hole already in whole chunks [first, end)? 1 or 0, or an error. */
@@ -151,7 +157,7 @@ static int zero_step(struct disk *d, size_t len, uint64_t offset, struct error *
 	return write_step(d, NULL, len, offset, err);
 }
 
-int disk_zero(struct disk *d, uint64_t offset, uint64_t len, struct error *err)
+int zero_now(struct disk *d, uint64_t offset, uint64_t len, struct error *err)
 {
 	uint64_t size = atomic_load(&d->size);
 	if (offset >= size)
@@ -172,6 +178,12 @@ int disk_zero(struct disk *d, uint64_t offset, uint64_t len, struct error *err)
 		len -= n;
 	}
 	return 0;
+}
+
+int disk_zero(struct disk *d, uint64_t offset, uint64_t len, struct error *err)
+{
+	WITH_RDLOCK(&d->moment_lock);
+	return zero_now(d, offset, len, err);
 }
 
 int zero_tail(struct disk *d, uint64_t offset, uint64_t len, struct error *err)

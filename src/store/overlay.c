@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -120,6 +121,15 @@ int overlay_set_cut(struct overlay *o, uint64_t cut, struct error *err)
 
 bool overlay_empty(const struct overlay *o) { return atomic_load(&o->blocks) == 0; }
 uint64_t overlay_bytes(const struct overlay *o) { return atomic_load(&o->blocks) * BLOCK_SIZE; }
+
+uint64_t overlay_stored(struct overlay *o)
+{
+	struct stat st;
+	WITH_RDLOCK(&o->files);
+	if (!atomic_load(&o->there) || fstat(o->data, &st))
+		return 0;
+	return (uint64_t)st.st_blocks * 512;
+}
 
 uint16_t overlay_bits(const struct overlay *o, uint64_t chunk)
 {

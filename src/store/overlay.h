@@ -38,6 +38,7 @@ int overlay_set_cut(struct overlay *, uint64_t cut, struct error *err) MUST_USE;
 
 bool overlay_empty(const struct overlay *);               /* no bit set */
 uint64_t overlay_bytes(const struct overlay *);           /* blocks set, in bytes */
+uint64_t overlay_stored(struct overlay *);                /* what the bytes take on the host: zeros take nothing */
 uint16_t overlay_bits(const struct overlay *, uint64_t chunk); /* atomic load, any thread */
 
 /* Whole blocks: store the bytes, then set the bits (atomically). Any thread, different blocks. */

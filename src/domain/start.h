@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* start: servers' disks from images.
+ *
+ *            mkdir V            ln -s IMAGE V/image, or cp of a disk             rm -r
+ *      ──────────────► pending ───────────────────────────────► available ──────────────► trash
+ *                                                               │      ▲
+ *                                                               └──────┘ ln -sfn OTHER V/image: the disk is OTHER's again,
+ *                                                                        the old one goes to the trash
+ *
+ * An instance's disk is a row with the image's map and a reference of its own: it outlives its image. What is written goes to
+ * its overlay.
+ */
+#ifndef IMAGEFS_DOMAIN_START_H
+#define IMAGEFS_DOMAIN_START_H
+
+#include "domain/act.h"
+
+/* A link called `name` is made in the directory of an instance (in its transaction): `image` starts it; other names are kept until they
+ * are renamed to `image` (ln -sf works like that) or removed. */
+int start_link(struct cat_txn *, struct act *, struct image *instance, struct error *err) MUST_USE;
+
+/* Such a link is renamed to `image`: start, or install anew. `key` is its setting key. */
+int start_rename(struct cat_txn *, struct act *, struct image *instance, uint8_t key, struct error *err) MUST_USE;
+
+/* The kept link of this name: its key (0: none) and text. */
+uint8_t start_find_link(struct cat_txn *, uint64_t node, const char *name, char ret_text[1024]);
+int start_link_text(struct cat_txn *, uint64_t node, uint8_t key, char ret_text[1024]) MUST_USE;
+
+/* -EBUSY while somebody has the disk open for writing. */
+int start_check_idle(struct service *, const struct image *instance, struct error *err) MUST_USE;
+
+#endif
