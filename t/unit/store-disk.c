@@ -159,11 +159,11 @@ static void copy_file(const char *from, const char *to)
 static void kill_disk(struct owner *o)
 {
 	static int times;
-	static const char *kinds[] = { "data", "bits", "splice" };
+	static const char *const kinds[] = { "data", "bits", "live", "log", "splice" };
 	char next[4200], from[4300], to[4300];
 	snprintf(next, sizeof next, "%s/after-%d", test_folder(), ++times);
 	mkdir(next, 0700);
-	for (int i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++) {
 		snprintf(from, sizeof from, "%s/%" PRIu64 ".%s", o->dir, o->number, kinds[i]);
 		snprintf(to, sizeof to, "%s/%" PRIu64 ".%s", next, o->number, kinds[i]);
 		copy_file(from, to);
