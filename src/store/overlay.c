@@ -36,6 +36,8 @@ int overlay_open(struct overlay **ret, const char *dir, uint64_t number, struct 
 	return 0;
 }
 
+bool overlay_recovered(const struct overlay *o) { return o->recovered; }
+
 /* Nothing that a later process must know? */
 static bool says_nothing(const struct overlay *o)
 {

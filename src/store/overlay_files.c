@@ -167,6 +167,7 @@ static int recover(struct overlay *o, struct error *err)
 	if (r)
 		return r;
 	o->log_at = o->log_count = 0;
+	o->recovered = true;
 	return live_rebuild(o, err);
 }
 

@@ -91,6 +91,7 @@ struct overlay {
 	unsigned small_syncs;     /* so far: the first ones are not worth a log */
 	uint8_t *record;          /* room to make one */
 	struct kept kept;
+	bool recovered;           /* after another boot; does not change once it is open */
 	bool durable;             /* a checkpoint was begun, so .bits may say something after a power cut */
 	bool names_new;           /* the folder was not synced since the files were made */
 

@@ -252,16 +252,25 @@ static int checkpoint_once(struct overlay *o, const struct pending *p, struct er
 	return put_cleared(o, err);
 }
 
+/* Before .bits speaks of .data. */
+static int sync_names(struct overlay *o, struct error *err)
+{
+	int r = o->names_new ? io_sync_dir(o->dir, err) : 0;
+	if (r == 0)
+		o->names_new = false;
+	return r;
+}
+
 /* What `p` and everything else since the last one say. Whatever fails spoils the overlay: which parts
  * of it have become durable is not known any more. */
 static int checkpoint(struct overlay *o, struct pending *p, struct error *err)
 {
-	int r;
+	int r = sync_names(o, err);
 	o->durable = true;
-	while ((r = checkpoint_once(o, p, err)) > 0)
+	while (r == 0 && (r = checkpoint_once(o, p, err)) > 0) {
 		*p = take_pending(o);
-	if (r == 0 && o->names_new && (r = io_sync_dir(o->dir, err)) == 0)
-		o->names_new = false;
+		r = 0;
+	}
 	if (r && !atomic_load(&o->broken))
 		atomic_store(&o->broken, r < -1000 ? EIO : -r);
 	return r;
