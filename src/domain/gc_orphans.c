@@ -128,7 +128,7 @@ static int list_overlays(const char *dir, uint64_t last, struct numbers *ret, st
 
 uint64_t overlay_number_of(const char *name)
 {
-	static const char *const kinds[] = { ".data", ".bits", ".splice" };
+	static const char *const kinds[] = { ".data", ".bits", ".live", ".log", ".splice" };
 	char *end;
 	if (name[0] < '1' || name[0] > '9')
 		return 0;

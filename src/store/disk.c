@@ -65,6 +65,37 @@ static bool nothing_over(const struct disk *d)
 	       atomic_load(&d->size) == d->committed_size;
 }
 
+/* The size record, unless the power failed before it could follow: a commit with a larger size, or a note of a
+ * copy that made the disk grow, may be durable already. A disk that shrank since the commit has a cut. */
+static uint64_t true_size(const struct disk *d)
+{
+	uint64_t size = overlay_size(d->overlay);
+	if (size == OVERLAY_NONE || (size < d->committed_size && d->cut > round_up(size, CHUNK_SIZE)))
+		size = d->committed_size;
+	for (size_t i = 0; i < d->n_splices; i++)
+		size = MAX(size, d->splices[i].size);
+	return size;
+}
+
+static int take_up_size(struct disk *d, struct error *err)
+{
+	uint64_t size = true_size(d), was = overlay_size(d->overlay);
+	atomic_store(&d->size, size);
+	if (size == was || (was == OVERLAY_NONE && size == d->committed_size))
+		return 0;
+	return overlay_set_size(d->overlay, size, err);
+}
+
+/* Of a write that made the disk grow, a power cut may leave bytes without the size. They must not show when the
+ * disk grows again. */
+static int forget_tail(struct disk *d, struct error *err)
+{
+	uint64_t size = atomic_load(&d->size), end = round_up(size, CHUNK_SIZE);
+	if (size == end || !overlay_recovered(d->overlay) || !overlay_bits(d->overlay, size / CHUNK_SIZE))
+		return 0;
+	return zero_tail(d, size, end - size, err);
+}
+
 /* What an earlier process left in the overlay folder. */
 static int take_up(struct disk *d, const struct disk_conf *conf, struct error *err)
 {
@@ -73,10 +104,12 @@ static int take_up(struct disk *d, const struct disk_conf *conf, struct error *e
 		r = splices_load(d, err);
 	if (r)
 		return r;
-	if (overlay_size(d->overlay) != OVERLAY_NONE)
-		atomic_store(&d->size, overlay_size(d->overlay));
 	d->cut = overlay_cut(d->overlay);
-	r = overlay_drop_from(d->overlay, disk_chunks(d), err); /* a shrinking that was interrupted */
+	r = take_up_size(d, err);
+	if (r == 0)
+		r = overlay_drop_from(d->overlay, disk_chunks(d), err); /* a shrinking that was interrupted */
+	if (r == 0)
+		r = forget_tail(d, err);
 	atomic_store(&d->fixed, nothing_over(d));
 	d->ready = r == 0;
 	return r;

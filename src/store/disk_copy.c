@@ -28,6 +28,7 @@
 #define SPLICE_AT_FROM 56
 #define SPLICE_AT_TO 64
 #define SPLICE_AT_LEN 72
+#define SPLICE_AT_SIZE 80
 #define SPLICE_AT_CHECK 96 /* SHA-256 of what stands before */
 #define SPLICE_SIZE 128u   /* never across a sector: written whole or not at all */
 
@@ -85,6 +86,7 @@ static int log_write(struct disk *d, size_t i, const struct splice *s, struct er
 	put_le64(b + SPLICE_AT_FROM, s->from_off);
 	put_le64(b + SPLICE_AT_TO, s->to_off);
 	put_le64(b + SPLICE_AT_LEN, s->len);
+	put_le64(b + SPLICE_AT_SIZE, s->size);
 	hash_of(b, SPLICE_AT_CHECK, &check);
 	memcpy(b + SPLICE_AT_CHECK, check.b, HASH_SIZE);
 	r = io_pwrite(d->log_fd, b, sizeof b, i * SPLICE_SIZE);
@@ -105,6 +107,7 @@ static bool record_parse(const uint8_t *b, struct splice *ret)
 	ret->from_off = get_le64(b + SPLICE_AT_FROM);
 	ret->to_off = get_le64(b + SPLICE_AT_TO);
 	ret->len = get_le64(b + SPLICE_AT_LEN);
+	ret->size = get_le64(b + SPLICE_AT_SIZE);
 	return true;
 }
 
@@ -172,9 +175,21 @@ int splices_sync(struct disk *d, struct error *err)
 	return atomic_load(&d->n_splices) ? sync_log(d, err) : 0;
 }
 
-/* Durably: were the record to come back, it would undo what is written from now on. */
+static bool any_edges(const struct disk *d)
+{
+	for (size_t i = 0; i < atomic_load(&d->n_splices); i++)
+		if (d->splices[i].to_off % CHUNK_SIZE || (d->splices[i].to_off + d->splices[i].len) % CHUNK_SIZE)
+			return true;
+	return false;
+}
+
+/* Durably: were the record to come back, it would undo what is written from now on. The edges, which only the
+ * overlay has now, must not be lost with it. */
 int splices_done(struct disk *d, struct error *err)
 {
+	int r = any_edges(d) ? overlay_sync(d->overlay, err) : 0;
+	if (r)
+		return r;
 	if (ftruncate(d->log_fd, 0) || fdatasync(d->log_fd))
 		return fail_errno(err, "cannot empty the log of copies of disk %" PRIu64, d->number);
 	atomic_store(&d->n_splices, 0);
@@ -306,6 +321,7 @@ static int add_splice(struct disk *d, const struct splice *s, struct error *err)
 		longer.len += s->len;
 		i = n - 1;
 	}
+	longer.size = atomic_load(&d->size);
 	int r = log_write(d, i, &longer, err);
 	if (r)
 		return r;
@@ -391,7 +407,7 @@ int disk_copy(struct disk *to, uint64_t to_off, const struct map_root *from, uin
 	len = MIN(len, from_size - from_off);
 	if (to_off > MAP_LIMIT || len > MAP_LIMIT - to_off)
 		return fail(err, -EFBIG, "a disk cannot be larger than 256 TiB");
-	struct splice s = { *from, div_up(from_size, CHUNK_SIZE), from_off, to_off, len };
+	struct splice s = { *from, div_up(from_size, CHUNK_SIZE), from_off, to_off, len, 0 };
 	uint64_t end = to_off + len;
 	if (len == 0)
 		return 0;

@@ -93,6 +93,7 @@ struct splice {
 	struct map_root from;
 	uint64_t from_chunks; /* that disk's size */
 	uint64_t from_off, to_off, len;
+	uint64_t size;        /* of this disk when it was noted */
 };
 
 /* The root, readable without a lock: `turn` is odd while it changes. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What is done with an overlay. The order that everything keeps to: bytes are in .data before their bits are
  * set, and bits are cleared before their bytes are punched. So whenever the process ends, a bit that is set
- * tells of bytes that are there. */
+ * tells of bytes that are there. What is there after the power failed is decided in overlay_sync.c. */
 #include "store/overlay_int.h"
 
 #include <endian.h>
@@ -23,10 +23,11 @@ int overlay_open(struct overlay **ret, const char *dir, uint64_t number, struct 
 	if (!o || !(o->dir = strdup(dir)))
 		abort();
 	o->number = number;
-	o->data = o->bits = -1;
+	o->data = o->bits = o->live = o->log = -1;
 	pthread_rwlock_init(&o->files, NULL);
 	pthread_mutex_init(&o->lock, NULL);
 	pthread_mutex_init(&o->syncing, NULL);
+	pthread_mutex_init(&o->noting, NULL);
 	int r = overlay_files_find(o, err);
 	if (r) {
 		overlay_close(o);
@@ -36,54 +37,45 @@ int overlay_open(struct overlay **ret, const char *dir, uint64_t number, struct 
 	return 0;
 }
 
+bool overlay_recovered(const struct overlay *o) { return o->recovered; }
+
 /* Nothing that a later process must know? */
 static bool says_nothing(const struct overlay *o)
 {
 	return overlay_empty(o) && overlay_cut(o) == OVERLAY_NONE && overlay_size(o) == OVERLAY_NONE;
 }
 
+/* What was written is synced: an orderly end followed by an orderly start of the machine should lose nothing. */
 void overlay_close(struct overlay *o)
 {
 	if (!o)
 		return;
-	if (atomic_load(&o->there) && says_nothing(o))
-		(void)!overlay_remove(o->dir, o->number, NULL); /* empty files do no harm */
+	if (atomic_load(&o->there) && !says_nothing(o))
+		(void)!overlay_sync(o, NULL); /* a process that is killed would not do it either */
+	else if (atomic_load(&o->there) && overlay_void(o, NULL) == 0)
+		(void)!overlay_remove(o->dir, o->number, NULL); /* void files do no harm */
 	overlay_files_close(o);
 	if (o->data >= 0)
 		close(o->data);
 	pthread_rwlock_destroy(&o->files);
 	pthread_mutex_destroy(&o->lock);
 	pthread_mutex_destroy(&o->syncing);
+	pthread_mutex_destroy(&o->noting);
 	free(o->dir);
 	free(o);
-}
-
-static int remove_file(const char *dir, uint64_t number, const char *kind, struct error *err)
-{
-	char path[PATH_MAX];
-	int r = overlay_path(path, sizeof path, dir, number, kind, err);
-	if (r == 0 && unlink(path) && errno != ENOENT)
-		return fail_errno(err, "cannot remove the overlay file %s", path);
-	return r;
-}
-
-int overlay_remove(const char *dir, uint64_t number, struct error *err)
-{
-	int r = remove_file(dir, number, "bits", err); /* first: without bits the bytes mean nothing */
-	return r ? r : remove_file(dir, number, "data", err);
 }
 
 int overlay_reset(struct overlay *o, int *ret_fd, struct error *err)
 {
 	WITH_WRLOCK(&o->files);
-	int r = overlay_remove(o->dir, o->number, err);
+	if (!atomic_load(&o->there))
+		return overlay_remove(o->dir, o->number, err);
+	int r = overlay_void(o, err);
 	if (r)
 		return r;
+	(void)!overlay_remove(o->dir, o->number, NULL); /* void files do no harm */
 	overlay_files_close(o);
 	*ret_fd = steal_fd(&o->data);
-	atomic_store(&o->broken, 0);
-	atomic_store(&o->data_new, false);
-	atomic_store(&o->bits_new, false);
 	return 0;
 }
 
@@ -101,8 +93,14 @@ static int header_set(struct overlay *o, unsigned at, uint64_t value, struct err
 	int r = overlay_files_make(o, err);
 	if (r)
 		return r;
+	WITH_LOCK(&o->noting);
+	uint64_t old = header_get(o, at);
+	bool first = old == OVERLAY_NONE && overlay_cut(o) == OVERLAY_NONE; /* shrinking cuts before */
+	if (at == BITS_AT_SIZE && value != OVERLAY_NONE && (first || value >= old))
+		o->pending.grown = true;
+	else
+		o->pending.recut = true;
 	atomic_store(&o->header[at / 8], htole64(value));
-	atomic_store(&o->bits_new, true);
 	return 0;
 }
 
@@ -144,7 +142,7 @@ static void set_bits(struct overlay *o, uint64_t chunk, uint16_t mask)
 		return;
 	uint16_t old = le16toh(atomic_fetch_or(bits, htole16(mask)));
 	atomic_fetch_add(&o->blocks, (unsigned)__builtin_popcount(mask & ~old));
-	atomic_store(&o->bits_new, true);
+	mark_page(o, MARK_SET, chunk / PAGE_CHUNKS);
 }
 
 void overlay_clear(struct overlay *o, uint64_t chunk)
@@ -154,7 +152,8 @@ void overlay_clear(struct overlay *o, uint64_t chunk)
 		return;
 	uint16_t old = atomic_exchange(&w->bits[chunk % WINDOW_CHUNKS], 0);
 	atomic_fetch_sub(&o->blocks, (unsigned)__builtin_popcount(old));
-	atomic_store(&o->bits_new, true);
+	mark_page(o, MARK_CLEARED, chunk / PAGE_CHUNKS);
+	note_cleared(o);
 }
 
 static void set_range(struct overlay *o, uint64_t offset, uint64_t len)
@@ -166,6 +165,7 @@ static void set_range(struct overlay *o, uint64_t offset, uint64_t len)
 		set_bits(o, block / CHUNK_BLOCKS, (uint16_t)(((1u << n) - 1) << first));
 		block += n;
 	}
+	note_blocks(o, offset / BLOCK_SIZE, len / BLOCK_SIZE);
 }
 
 uint64_t overlay_next(struct overlay *o, uint64_t chunk)
@@ -266,63 +266,23 @@ int overlay_drop(struct overlay *o, uint64_t chunk, struct error *err)
 	if (overlay_bits(o, chunk) == 0)
 		return 0;
 	overlay_clear(o, chunk);
-	return overlay_punch(o, chunk, 1, err);
+	int r = overlay_sync_bits(o, err);
+	return r ? r : overlay_punch(o, chunk, 1, err);
 }
 
 int overlay_drop_from(struct overlay *o, uint64_t chunk, struct error *err)
 {
+	bool any = false;
 	if (!atomic_load(&o->there) || chunk >= OVERLAY_CHUNKS)
 		return 0;
-	for (uint64_t c = overlay_next(o, chunk); c != UINT64_MAX; c = overlay_next(o, c + 1))
+	for (uint64_t c = overlay_next(o, chunk); c != UINT64_MAX; c = overlay_next(o, c + 1), any = true)
 		overlay_clear(o, c);
+	int r = any ? overlay_sync_bits(o, err) : 0;
+	if (r)
+		return r;
 	off_t size = lseek(o->data, 0, SEEK_END);
 	if (size < 0 || ((uint64_t)size > chunk * CHUNK_SIZE && ftruncate(o->data, (off_t)(chunk * CHUNK_SIZE))))
 		return fail_errno(err, "cannot shorten the overlay of disk %" PRIu64, o->number);
 	atomic_store(&o->data_new, true);
 	return 0;
-}
-
-/* --- durability --- */
-
-/* fdatasync() unless nothing changed. The mark is taken off first: a change during the sync sets it again.
- * The lock makes a caller who finds no mark wait for the sync that covers its change. */
-static int sync_file(struct overlay *o, int fd, _Atomic bool *changed, struct error *err)
-{
-	WITH_LOCK(&o->syncing);
-	if (!atomic_exchange(changed, false))
-		return 0;
-	if (fdatasync(fd) == 0)
-		return 0;
-	atomic_store(&o->broken, errno ? errno : EIO);
-	return fail_errno(err, "cannot sync the overlay of disk %" PRIu64, o->number);
-}
-
-static int say_broken(const struct overlay *o, struct error *err)
-{
-	int code = atomic_load(&o->broken);
-	if (code)
-		return fail(err, -code, "writes to disk %" PRIu64 " may be lost: an earlier sync failed: %s", o->number,
-			    strerror(code));
-	return 0;
-}
-
-int overlay_sync_bits(struct overlay *o, struct error *err)
-{
-	WITH_RDLOCK(&o->files);
-	int r = say_broken(o, err);
-	return r || !atomic_load(&o->there) ? r : sync_file(o, o->bits, &o->bits_new, err);
-}
-
-int overlay_sync(struct overlay *o, struct error *err)
-{
-	WITH_RDLOCK(&o->files);
-	int r = say_broken(o, err);
-	if (r || !atomic_load(&o->there))
-		return r;
-	r = sync_file(o, o->data, &o->data_new, err);
-	if (r == 0)
-		r = sync_file(o, o->bits, &o->bits_new, err);
-	if (r == 0 && atomic_exchange(&o->names_new, false) && (r = io_sync_dir(o->dir, err)))
-		atomic_store(&o->names_new, true);
-	return r;
 }

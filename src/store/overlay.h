@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* overlay: what was written over a disk's map and is not folded into it yet.
  *
- * Two sparse files in the store's `overlay/` folder: NUMBER.data holds the bytes at their own
- * offsets, NUMBER.bits two bytes a chunk, a bit a block that is valid in .data (docs/format-overlay.md).
- * Both are ordinary page-cache files, so what write acknowledged outlives the process; sync()
- * makes it outlive the power. The bits are mapped shared; their file's space is allocated before it is
+ * Files in the store's `overlay/` folder (docs/format-overlay.md): NUMBER.data holds the bytes at their own
+ * offsets, NUMBER.live a bit a block that is valid in .data, mapped shared. Both are ordinary page-cache
+ * files, so what write acknowledged outlives the process. sync() makes it outlive the power: NUMBER.bits has the
+ * bits whose bytes are durable, NUMBER.log the blocks of small syncs. After a power cut each block is as at
+ * the last sync or as written since, never anything else. Space for bits is allocated before they are
  * touched, so that a full disk is an error and never a SIGBUS.
  * Not thread-safe by itself except where said: disk.c does the locking.
  */
@@ -21,7 +22,8 @@ struct overlay;
 
 /* Opens what is there (after a crash), or starts empty; files are made at the first write. */
 int overlay_open(struct overlay **ret, const char *dir, uint64_t number, struct error *err) MUST_USE;
-void overlay_close(struct overlay *);                     /* files stay unless empty */
+bool overlay_recovered(const struct overlay *);           /* was it of another boot? Then see above */
+void overlay_close(struct overlay *);                     /* files stay unless empty; syncs what was not */
 int overlay_remove(const char *dir, uint64_t number, struct error *err) MUST_USE; /* none is fine */
 
 /* Forget all and remove the files. *ret_fd is the last hold on the bytes (or -1): closing it gives their space
@@ -52,8 +54,8 @@ int overlay_zero(struct overlay *, uint64_t offset, uint64_t len, struct error *
 int overlay_drop(struct overlay *, uint64_t chunk, struct error *err) MUST_USE;
 int overlay_drop_from(struct overlay *, uint64_t chunk, struct error *err) MUST_USE;
 
-/* The two halves of a drop, for when other bytes lie below and the power may fail: clear the bits of
- * chunks, make that durable once, then punch those whose bits are still clear. */
+/* The parts of a drop, for many at once: clear the bits of chunks, make that durable once, then punch those
+ * whose bits are still clear. sync_bits() costs nothing when no clear bit was ever durable as set. */
 void overlay_clear(struct overlay *, uint64_t chunk);
 int overlay_sync_bits(struct overlay *, struct error *err) MUST_USE;
 int overlay_punch(struct overlay *, uint64_t chunk, uint64_t count, struct error *err) MUST_USE;
@@ -61,6 +63,7 @@ int overlay_punch(struct overlay *, uint64_t chunk, uint64_t count, struct error
 /* The first chunk >= chunk with any bit set; UINT64_MAX if none. Skips holes of the bits file fast. */
 uint64_t overlay_next(struct overlay *, uint64_t chunk);
 
-int overlay_sync(struct overlay *, struct error *err) MUST_USE; /* bytes, then bits, durable */
+/* All that was done before is durable. Few blocks cost one fdatasync, nothing costs none. */
+int overlay_sync(struct overlay *, struct error *err) MUST_USE;
 
 #endif

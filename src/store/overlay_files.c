@@ -1,20 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The two files of an overlay. The bits are mapped in windows as they are needed. A page of a window is
- * touched only if it is marked as allocated: the mark is set after fallocate() succeeded, or, for
- * files that were there already, for what lseek(SEEK_DATA) says. So reading costs no page of
- * holes and a full disk shows as ENOSPC of fallocate().
- *
- * .data is made first and emptied, then .bits: bits never speak of bytes that are not there. */
+/* The files of an overlay. .data is made first and emptied, then .live, then .bits, which alone says that there is
+ * an overlay: it goes first when all of them go, and before it goes it is made void. */
 #include "store/overlay_int.h"
 
-#include <endian.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -28,7 +22,7 @@ int overlay_path(char *ret, size_t size, const char *dir, uint64_t number, const
 	return 0;
 }
 
-static int open_file(const struct overlay *o, const char *kind, int flags, int *ret, struct error *err)
+int overlay_open_file(const struct overlay *o, const char *kind, int flags, int *ret, struct error *err)
 {
 	char path[PATH_MAX];
 	int r = overlay_path(path, sizeof path, o->dir, o->number, kind, err);
@@ -41,112 +35,73 @@ static int open_file(const struct overlay *o, const char *kind, int flags, int *
 	return 0;
 }
 
-static int map_header(struct overlay *o, struct error *err)
+static int remove_file(const char *dir, uint64_t number, const char *kind, struct error *err)
 {
-	void *p = mmap(NULL, BITS_HEADER, PROT_READ | PROT_WRITE, MAP_SHARED, o->bits, 0);
-	if (p == MAP_FAILED)
-		return fail_errno(err, "cannot map the bits of overlay %" PRIu64, o->number);
-	o->header = p;
-	o->windows = calloc(N_WINDOWS, sizeof *o->windows);
-	if (!o->windows)
-		abort();
-	return 0;
+	char path[PATH_MAX];
+	int r = overlay_path(path, sizeof path, dir, number, kind, err);
+	if (r == 0 && unlink(path) && errno != ENOENT)
+		return fail_errno(err, "cannot remove the overlay file %s", path);
+	return r;
 }
 
-static int write_header(struct overlay *o, struct error *err)
+int overlay_remove(const char *dir, uint64_t number, struct error *err)
+{
+	static const char *const kinds[] = { "bits", "live", "log", "data" }; /* without bits the rest means nothing */
+	int r = 0;
+	for (unsigned i = 0; r == 0 && i < sizeof kinds / sizeof *kinds; i++)
+		r = remove_file(dir, number, kinds[i], err);
+	return r;
+}
+
+/* --- the header of .bits --- */
+
+static int write_header(struct overlay *o, const uint8_t *page, struct error *err)
+{
+	int r = io_pwrite(o->bits, page, BITS_HEADER, 0);
+	return r ? fail(err, r, "cannot write the header of overlay %" PRIu64 ": %s", o->number, strerror(-r)) : 0;
+}
+
+int overlay_put_header(struct overlay *o, struct error *err)
 {
 	uint8_t page[BITS_HEADER] = BITS_MAGIC;
 	put_le32(page + BITS_AT_VERSION, BITS_VERSION);
 	put_le64(page + BITS_AT_NUMBER, o->number);
-	put_le64(page + BITS_AT_SIZE, OVERLAY_NONE);
-	put_le64(page + BITS_AT_CUT, OVERLAY_NONE);
-	int r = io_pwrite(o->bits, page, sizeof page, 0);
-	return r ? fail(err, r, "cannot write the header of overlay %" PRIu64 ": %s", o->number, strerror(-r)) : 0;
+	put_le64(page + BITS_AT_SIZE, o->kept.size);
+	put_le64(page + BITS_AT_CUT, o->kept.cut);
+	put_le64(page + BITS_AT_GENERATION, o->kept.generation);
+	return write_header(o, page, err);
 }
 
-static void mark_allocated(struct window *w, uint64_t page)
+/* Were the removal of the files lost in a power cut, what an earlier sync left in them would hold over the map. */
+int overlay_void(struct overlay *o, struct error *err)
 {
-	atomic_fetch_or(&w->allocated[page / 64], (uint64_t)1 << page % 64);
+	static const uint8_t page[BITS_HEADER];
+	int r = write_header(o, page, err);
+	return r == 0 && o->durable && fdatasync(o->bits) ? overlay_spoil(o, err) : r;
 }
 
-static bool is_allocated(const struct window *w, uint64_t page)
-{
-	return atomic_load(&w->allocated[page / 64]) >> page % 64 & 1;
-}
+/* --- making --- */
 
-struct window *overlay_window(const struct overlay *o, uint64_t chunk)
-{
-	if (!atomic_load(&o->there) || chunk >= OVERLAY_CHUNKS)
-		return NULL;
-	struct window *w = atomic_load(&o->windows[chunk / WINDOW_CHUNKS]);
-	return w && is_allocated(w, chunk % WINDOW_CHUNKS / PAGE_CHUNKS) ? w : NULL;
-}
-
-/* Window `i`, mapped and the file long enough for it. Under `lock`, or alone. */
-static int make_window(struct overlay *o, uint64_t i, struct window **ret, struct error *err)
-{
-	struct window *w = atomic_load(&o->windows[i]);
-	uint64_t bytes = WINDOW_PAGES * BITS_PAGE, at = BITS_HEADER + i * bytes;
-	if (!w) {
-		off_t size = lseek(o->bits, 0, SEEK_END);
-		if (size < 0 || ((uint64_t)size < at + bytes && ftruncate(o->bits, (off_t)(at + bytes))))
-			return fail_errno(err, "cannot lengthen the bits of overlay %" PRIu64, o->number);
-		void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, o->bits, (off_t)at);
-		if (p == MAP_FAILED)
-			return fail_errno(err, "cannot map the bits of overlay %" PRIu64, o->number);
-		if (!(w = calloc(1, sizeof *w)))
-			abort();
-		w->bits = p;
-		atomic_store(&o->windows[i], w);
-	}
-	*ret = w;
-	return 0;
-}
-
-static int allocate_page(struct overlay *o, uint64_t page, struct error *err)
-{
-	struct window *w;
-	int r = make_window(o, page / WINDOW_PAGES, &w, err);
-	if (r || is_allocated(w, page % WINDOW_PAGES))
-		return r;
-	if (fallocate(o->bits, 0, (off_t)(BITS_HEADER + page * BITS_PAGE), BITS_PAGE))
-		return fail_errno(err, "no room for the bits of overlay %" PRIu64, o->number);
-	mark_allocated(w, page % WINDOW_PAGES);
-	return 0;
-}
-
-int overlay_allocate(struct overlay *o, uint64_t first, uint64_t end, struct error *err)
-{
-	if (end > OVERLAY_CHUNKS)
-		return fail(err, -EFBIG, "a disk of more than 256 TiB cannot be written");
-	int r = overlay_files_make(o, err);
-	for (uint64_t page = first / PAGE_CHUNKS; r == 0 && page * PAGE_CHUNKS < end; page++) {
-		if (overlay_window(o, page * PAGE_CHUNKS))
-			continue;
-		WITH_LOCK(&o->lock);
-		r = allocate_page(o, page, err);
-	}
-	return r;
-}
-
-/* New, empty files: a .data of an earlier life is emptied before .bits exists. */
+/* New, empty files. A generation that no log of an earlier life can have. */
 static int make_files(struct overlay *o, struct error *err)
 {
-	int r = open_file(o, "data", O_CREAT | O_TRUNC, &o->data, err);
+	o->kept = (struct kept){ .size = OVERLAY_NONE, .cut = OVERLAY_NONE };
+	if (getrandom(&o->kept.generation, sizeof o->kept.generation, 0) != sizeof o->kept.generation)
+		return fail_errno(err, "cannot get a random number");
+	int r = overlay_open_file(o, "data", O_CREAT | O_TRUNC, &o->data, err);
 	if (r == 0)
-		r = open_file(o, "bits", O_CREAT | O_TRUNC, &o->bits, err);
+		r = live_make(o, err);
 	if (r == 0)
-		r = write_header(o, err);
+		r = live_sign(o, err);
 	if (r == 0)
-		r = map_header(o, err);
-	return r;
+		r = overlay_open_file(o, "bits", O_CREAT | O_TRUNC, &o->bits, err);
+	return r ? r : overlay_put_header(o, err);
 }
 
 static void close_data(struct overlay *o)
 {
 	if (o->data >= 0)
-		close(o->data);
-	o->data = -1;
+		close(steal_fd(&o->data));
 }
 
 int overlay_files_make(struct overlay *o, struct error *err)
@@ -162,14 +117,15 @@ int overlay_files_make(struct overlay *o, struct error *err)
 		close_data(o);
 		return r;
 	}
-	atomic_store(&o->names_new, true);
-	atomic_store(&o->bits_new, true);
+	o->names_new = true;
 	atomic_store(&o->there, true);
 	return 0;
 }
 
-/* 0: ours; 1: never got as far as a header, so nothing was promised; or an error. */
-static int check_header(const struct overlay *o, struct error *err)
+/* --- finding --- */
+
+/* 0: ours; 1: void, or never got as far as a header, so nothing was promised; or an error. */
+static int read_header(struct overlay *o, struct error *err)
 {
 	uint8_t page[BITS_HEADER];
 	int r = io_pread(o->bits, page, sizeof page, 0);
@@ -182,58 +138,75 @@ static int check_header(const struct overlay *o, struct error *err)
 			    o->dir, o->number);
 	if (get_le32(page + BITS_AT_VERSION) > BITS_VERSION)
 		return fail(err, ERR_NEWER, "overlay %" PRIu64 " was written by a newer version", o->number);
+	o->kept.size = get_le64(page + BITS_AT_SIZE);
+	o->kept.cut = get_le64(page + BITS_AT_CUT);
+	o->kept.generation = get_le64(page + BITS_AT_GENERATION);
 	return 0;
 }
 
-/* Map what holds bits, and count them. */
-static int load_bits(struct overlay *o, struct error *err)
+static int sync_found(struct overlay *o, struct error *err)
 {
-	off_t at = BITS_HEADER, end = lseek(o->bits, 0, SEEK_END);
-	while ((at = lseek(o->bits, at, SEEK_DATA)) >= 0 && at < end) {
-		uint64_t page = ((uint64_t)at - BITS_HEADER) / BITS_PAGE;
-		struct window *w;
-		if (page >= N_WINDOWS * WINDOW_PAGES)
-			return fail(err, ERR_DAMAGED, "the bits of overlay %" PRIu64 " are too long", o->number);
-		int r = make_window(o, page / WINDOW_PAGES, &w, err);
-		if (r)
-			return r;
-		mark_allocated(w, page % WINDOW_PAGES);
-		for (uint64_t i = 0; i < PAGE_CHUNKS; i++) {
-			uint16_t bits = atomic_load(&w->bits[page % WINDOW_PAGES * PAGE_CHUNKS + i]);
-			o->blocks += (unsigned)__builtin_popcount(bits);
-		}
-		at = (off_t)(BITS_HEADER + (page + 1) * BITS_PAGE);
-	}
-	return at < 0 && errno != ENXIO ? fail_errno(err, "cannot read the bits of overlay %" PRIu64, o->number) : 0;
+	if (fdatasync(o->data) || fdatasync(o->bits))
+		return fail_errno(err, "cannot sync the overlay of disk %" PRIu64, o->number);
+	return 0;
+}
+
+/* The machine was started anew: .bits and .log tell what was synced. The generation that follows makes the
+ * records void once they are carried out. */
+static int recover(struct overlay *o, struct error *err)
+{
+	int r = log_replay(o, err);
+	if (r > 0)
+		r = sync_found(o, err);
+	if (r)
+		return r;
+	o->kept.generation++;
+	r = overlay_put_header(o, err);
+	if (r == 0)
+		r = sync_found(o, err);
+	if (r)
+		return r;
+	o->log_at = o->log_count = 0;
+	o->recovered = true;
+	return live_rebuild(o, err);
+}
+
+/* Who knows what the last process had synced, so the next sync makes a checkpoint. */
+static int take_up(struct overlay *o, struct error *err)
+{
+	o->durable = true;
+	log_find(o);
+	int r = live_find(o, err);
+	if (r > 0)
+		return recover(o, err);
+	o->pending.many = o->pending.recut = true;
+	atomic_store(&o->data_new, true);
+	return r;
 }
 
 int overlay_files_find(struct overlay *o, struct error *err)
 {
 	struct error why;
-	int r = open_file(o, "bits", 0, &o->bits, &why);
-	if (r == -ENOENT) /* a removal that was interrupted may have left the bytes, which mean nothing */
+	int r = overlay_open_file(o, "bits", 0, &o->bits, &why);
+	if (r == -ENOENT) /* a removal that was interrupted may have left the rest, which means nothing */
 		return overlay_remove(o->dir, o->number, err);
 	if (r) {
 		if (err)
 			*err = why;
 		return r;
 	}
-	r = check_header(o, err);
+	r = read_header(o, err);
 	if (r == 1) { /* as if it were not there: the next write makes it anew */
 		overlay_files_close(o);
-		return 0;
+		return overlay_remove(o->dir, o->number, err);
 	}
 	if (r == 0)
-		r = open_file(o, "data", O_CREAT, &o->data, err);
+		r = overlay_open_file(o, "data", O_CREAT, &o->data, err);
 	if (r == 0)
-		r = map_header(o, err);
-	if (r == 0)
-		r = load_bits(o, err);
+		r = take_up(o, err);
 	if (r)
 		return r;
-	atomic_store(&o->names_new, true);
-	atomic_store(&o->data_new, true); /* who knows what the last process had synced */
-	atomic_store(&o->bits_new, true);
+	o->names_new = true;
 	atomic_store(&o->there, true);
 	return 0;
 }
@@ -241,17 +214,12 @@ int overlay_files_find(struct overlay *o, struct error *err)
 void overlay_files_close(struct overlay *o)
 {
 	atomic_store(&o->there, false);
-	for (uint64_t i = 0; o->windows && i < N_WINDOWS; i++) {
-		struct window *w = atomic_load(&o->windows[i]);
-		if (w)
-			munmap(w->bits, WINDOW_PAGES * BITS_PAGE);
-		free(w);
-	}
-	free(steal(&o->windows));
-	if (o->header)
-		munmap(steal(&o->header), BITS_HEADER);
+	live_close(o);
+	log_close(o);
 	if (o->bits >= 0)
-		close(o->bits);
-	o->bits = -1;
-	atomic_store(&o->blocks, 0);
+		close(steal_fd(&o->bits));
+	atomic_store(&o->broken, 0);
+	atomic_store(&o->data_new, false);
+	o->pending = (struct pending){ 0 };
+	o->durable = o->names_new = false;
 }

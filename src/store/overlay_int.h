@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* overlay_int: the overlay's files (overlay_files.c) and what is done with them (overlay.c). */
+/* overlay_int: what the files of the overlay share.
+ *
+ *   overlay.c         bits and bytes
+ *   overlay_files.c   the files: made, found, removed; the header of .bits
+ *   overlay_live.c    .live: the bits that count while the machine runs
+ *   overlay_sync.c    what a sync has to make durable; bringing .bits up to date ("checkpoint")
+ *   overlay_log.c     .log: small syncs between two checkpoints
+ *
+ * Locks, in the order in which they are taken: files, syncing, then lock or noting.
+ */
 #ifndef IMAGEFS_STORE_OVERLAY_INT_H
 #define IMAGEFS_STORE_OVERLAY_INT_H
 
@@ -8,55 +17,129 @@
 
 #include "store/overlay.h"
 
-/* Layout of .bits: docs/format-overlay.md */
+/* Layouts: docs/format-overlay.md */
 #define BITS_MAGIC "imgfs-ov"
-#define BITS_VERSION 1u
+#define BITS_VERSION 2u
 #define BITS_AT_VERSION 8
 #define BITS_AT_NUMBER 16
 #define BITS_AT_SIZE 24
 #define BITS_AT_CUT 32
+#define BITS_AT_GENERATION 40
 #define BITS_HEADER 4096u
+
+#define LIVE_MAGIC "imgfs-lv"
+#define LIVE_AT_BOOT 40 /* the rest is where .bits has it */
+#define BOOT_SIZE 36u
+
+#define LOG_SIZE (4u << 20)
+#define LOG_BLOCKS 64u /* in one record */
 
 #define BITS_PAGE 4096u                           /* bytes of bits that are allocated in one go */
 #define PAGE_CHUNKS (BITS_PAGE / 2)               /* 128 MiB of disk */
 #define WINDOW_PAGES 2048u                        /* mapped in one go: 8 MiB of bits, 256 GiB of disk */
 #define WINDOW_CHUNKS ((uint64_t)WINDOW_PAGES * PAGE_CHUNKS)
 #define N_WINDOWS 1024u                           /* 256 TiB of disk */
+#define OVERLAY_PAGES ((uint64_t)N_WINDOWS * WINDOW_PAGES)
 #define OVERLAY_CHUNKS (N_WINDOWS * WINDOW_CHUNKS)
 
+/* Of a page of bits. */
+enum mark {
+	MARK_ALLOCATED, /* in .live: may be touched without SIGBUS */
+	MARK_SET,       /* bits were set that .bits may not have */
+	MARK_CLEARED,   /* bits were cleared that .bits may still have */
+	MARK_KEPT,      /* .bits may have bits there at all; guarded by syncing */
+	N_MARKS,
+};
+
 struct window {
-	_Atomic uint16_t *bits;                       /* little-endian, WINDOW_CHUNKS of them */
-	_Atomic uint64_t allocated[WINDOW_PAGES / 64]; /* a bit a page: may be touched without SIGBUS */
+	_Atomic uint16_t *bits;                       /* of .live: little-endian, WINDOW_CHUNKS of them */
+	_Atomic uint64_t marks[N_MARKS][WINDOW_PAGES / 64]; /* a bit a page */
+};
+
+/* What changed since the last sync. */
+struct pending {
+	uint64_t blocks[LOG_BLOCKS]; /* written or zeroed */
+	unsigned n_blocks;
+	bool many;    /* more than these */
+	bool cleared; /* bits were */
+	bool grown;   /* the size is larger */
+	bool recut;   /* the size is smaller, or the cut another one */
+	uint64_t size, cut; /* at the moment when this was taken */
+};
+
+/* What the header of .bits says. */
+struct kept {
+	uint64_t size, cut;
+	uint64_t generation; /* of the records in .log that count */
 };
 
 struct overlay {
 	char *dir;
 	uint64_t number;
 
-	pthread_rwlock_t files;   /* read: the descriptors stay; write: they come and go. Taken before `lock` */
-	int data, bits;           /* guarded by files; -1: there are none */
-	_Atomic bool there;       /* both are open */
-	_Atomic uint64_t *header; /* the header page, mapped */
-	_Atomic bool data_new, bits_new; /* changed since the last sync */
-	_Atomic bool names_new;   /* the folder was not synced since the files were made */
+	pthread_rwlock_t files;   /* read: the descriptors stay; write: they come and go */
+	int data, bits, live;     /* guarded by files; -1: there are none */
+	_Atomic bool there;       /* all three are open */
+	_Atomic uint64_t *header; /* the header page of .live, mapped */
+	_Atomic bool data_new;    /* .data changed since its last fdatasync */
 	_Atomic int broken;       /* a sync failed: what it covered may be lost, so every later one fails too */
 
-	pthread_mutex_t syncing;  /* one sync at a time; taken after files */
+	pthread_mutex_t syncing;  /* one sync at a time; guards what follows */
+	int log;                  /* -1: none */
+	bool log_refused;         /* it could not be made: done without */
+	uint64_t log_at, log_count; /* where the next record goes; records of this generation */
+	unsigned small_syncs;     /* so far: the first ones are not worth a log */
+	uint8_t *record;          /* room to make one */
+	struct kept kept;
+	bool recovered;           /* after another boot; does not change once it is open */
+	bool durable;             /* a checkpoint was begun, so .bits may say something after a power cut */
+	bool names_new;           /* the folder was not synced since the files were made */
+
+	pthread_mutex_t noting;   /* guards pending; size and cut change under it */
+	struct pending pending;
+
 	pthread_mutex_t lock;     /* guards making windows and allocating their pages */
 	_Atomic(struct window *) *windows; /* N_WINDOWS of them once there are files */
 	_Atomic uint64_t blocks;  /* bits set */
 };
 
-int overlay_files_make(struct overlay *, struct error *err) MUST_USE; /* if there are none. Any thread */
-int overlay_files_find(struct overlay *, struct error *err) MUST_USE; /* what an earlier process left */
-void overlay_files_close(struct overlay *);                          /* all but the data descriptor */
+/* --- overlay_files.c --- */
+int overlay_files_make(struct overlay *, struct error *err); /* if there are none. Any thread */
+int overlay_files_find(struct overlay *, struct error *err); /* what an earlier process left */
+void overlay_files_close(struct overlay *);                  /* all but the data descriptor */
 int overlay_path(char *ret, size_t size, const char *dir, uint64_t number, const char *kind,
-		 struct error *err) MUST_USE;
+		 struct error *err);
+int overlay_open_file(const struct overlay *, const char *kind, int flags, int *ret, struct error *err);
+int overlay_put_header(struct overlay *, struct error *err); /* `kept`, into .bits */
+int overlay_void(struct overlay *, struct error *err); /* .bits says nothing from now on, durably */
 
+/* --- overlay_live.c --- */
+int live_make(struct overlay *, struct error *err);    /* empty, and not trusted yet */
+int live_sign(struct overlay *, struct error *err);    /* from now on it counts */
+int live_find(struct overlay *, struct error *err);    /* 1: not there, or not of this boot */
+int live_rebuild(struct overlay *, struct error *err); /* out of .bits */
+void live_close(struct overlay *);
 /* The window of a chunk if its bits are allocated, else NULL. */
 struct window *overlay_window(const struct overlay *, uint64_t chunk);
-
 /* See to it that bits of chunks [first, end) can be set. Any thread. */
-int overlay_allocate(struct overlay *, uint64_t first, uint64_t end, struct error *err) MUST_USE;
+int overlay_allocate(struct overlay *, uint64_t first, uint64_t end, struct error *err);
+void mark_page(struct overlay *, enum mark, uint64_t page);
+bool page_marked(const struct overlay *, enum mark, uint64_t page);
+bool take_mark(struct overlay *, enum mark, uint64_t *page); /* the next marked one from *page on, unmarked */
+
+/* --- overlay_sync.c --- */
+void note_blocks(struct overlay *, uint64_t block, uint64_t count);
+void note_cleared(struct overlay *);
+int overlay_spoil(struct overlay *, struct error *err); /* a sync failed with errno */
+/* Add bits to those in .bits: a page of them, or those of one block. */
+int keep_page(struct overlay *, uint64_t page, const uint16_t *bits, struct error *err);
+int keep_block(struct overlay *, uint64_t block, struct error *err);
+
+/* --- overlay_log.c: all under syncing --- */
+void log_find(struct overlay *);                    /* what an earlier process left, if it is of use */
+int log_replay(struct overlay *, struct error *err);   /* into .data and .bits; 1: there was something */
+void log_close(struct overlay *);
+bool log_takes(struct overlay *, const struct pending *); /* can it take this? Makes it, if it is time */
+int log_append(struct overlay *, const struct pending *, struct error *err); /* and sync */
 
 #endif

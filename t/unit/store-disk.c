@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "index_mem.h"
+#include "powercut.h"
 #include "store/disk.h"
 #include "tap.h"
 
@@ -155,24 +156,36 @@ static void copy_file(const char *from, const char *to)
 		unlink(to);
 }
 
-/* The process is killed, another one opens what it finds. */
-static void kill_disk(struct owner *o)
+static void next_folder(char *ret, size_t size)
 {
 	static int times;
-	static const char *kinds[] = { "data", "bits", "splice" };
-	char next[4200], from[4300], to[4300];
-	snprintf(next, sizeof next, "%s/after-%d", test_folder(), ++times);
-	mkdir(next, 0700);
-	for (int i = 0; i < 3; i++) {
-		snprintf(from, sizeof from, "%s/%" PRIu64 ".%s", o->dir, o->number, kinds[i]);
-		snprintf(to, sizeof to, "%s/%" PRIu64 ".%s", next, o->number, kinds[i]);
-		copy_file(from, to);
-	}
+	snprintf(ret, size, "%s/after-%d", test_folder(), ++times);
+	mkdir(ret, 0700);
+}
+
+/* Open what is in another folder. */
+static void move_disk(struct owner *o, const char *next)
+{
 	disk_close(o->disk);
 	if (disk_forget(o->dir, o->number, NULL))
 		bail("cannot forget a disk");
 	snprintf(o->dir, sizeof o->dir, "%s", next);
 	open_disk(o);
+}
+
+/* The process is killed, another one opens what it finds. */
+static void kill_disk(struct owner *o)
+{
+	static const char *const kinds[] = { "data", "bits", "live", "log", "splice" };
+	char next[4200], from[4300], to[4300];
+	next_folder(next, sizeof next);
+	for (unsigned i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+		snprintf(from, sizeof from, "%s/%" PRIu64 ".%s", o->dir, o->number, kinds[i]);
+		snprintf(to, sizeof to, "%s/%" PRIu64 ".%s", next, o->number, kinds[i]);
+		copy_file(from, to);
+	}
+	power_move(next);
+	move_disk(o, next);
 }
 
 static void end_owner(struct owner *o)
@@ -377,11 +390,22 @@ static void test_overlapping_copies(void)
 /* --- the model --- */
 
 #define MODEL_MAX (3u << 20)
+#define PAST_MAX 6u
+
+struct past {
+	uint64_t size;
+	uint8_t bytes[MODEL_MAX];
+};
 
 struct model {
 	struct owner o;
 	uint64_t size;
 	uint8_t bytes[MODEL_MAX];
+	struct past past[PAST_MAX]; /* what a power cut may bring back, block by block: from the last sync on */
+	unsigned n_past;
+	bool copied; /* since the last sync */
+	struct map_root cut_root; /* what the catalog has after the cut */
+	uint64_t cut_size;
 	struct owner from;
 	uint8_t source[MODEL_MAX];
 };
@@ -449,6 +473,7 @@ static void do_copy(struct model *m)
 	uint64_t most = MODEL_MAX - MAX(at, to);
 	len = MIN(len, most);
 	must(disk_copy(m->o.disk, to, &root, disk_size(m->from.disk), at, len, &err), &err);
+	m->copied = true;
 	if (at >= disk_size(m->from.disk))
 		return;
 	len = MIN(len, disk_size(m->from.disk) - at);
@@ -479,18 +504,173 @@ static bool model_right(struct model *m, bool whole)
 	return at >= m->size || reads(&m->o, m->bytes + at, MIN(len, m->size - at), at);
 }
 
+static void remember(struct model *m)
+{
+	struct past *p = &m->past[m->n_past++];
+	p->size = m->size;
+	memcpy(p->bytes, m->bytes, MODEL_MAX);
+}
+
+/* All that was done is durable, if the power was still there at the end. */
+static void settle(struct model *m)
+{
+	if (power_was_cut())
+		return;
+	m->n_past = 0;
+	m->copied = false;
+	remember(m);
+}
+
+static void do_sync(struct model *m)
+{
+	struct error err;
+	must(disk_sync(m->o.disk, &err), &err);
+	settle(m);
+}
+
+static void do_fold(struct model *m)
+{
+	fold(&m->o);
+	settle(m);
+}
+
+/* A data base, say: little writes, each of them synced. */
+static void do_small_syncs(struct model *m)
+{
+	for (uint64_t n = test_random(&seed) % 20; n > 0 && !power_was_cut(); n--) {
+		uint64_t at = some_offset(MODEL_MAX - 10000), len = 1 + test_random(&seed) % 5000;
+		if (m->n_past == PAST_MAX)
+			return;
+		memset(m->bytes + at, (int)test_random(&seed), len);
+		put(&m->o, m->bytes + at, len, at);
+		grow_model(m, at + len);
+		remember(m);
+		if (test_random(&seed) % 4)
+			do_sync(m);
+	}
+}
+
 static const char *one_step(struct model *m)
 {
-	switch (test_random(&seed) % 20) {
+	switch (test_random(&seed) % 23) {
 	case 0: case 1: case 2: case 3: case 4: case 5: case 6: return do_write(m), "write";
 	case 7: case 8: return do_zero(m), "zero";
 	case 9: case 10: return do_truncate(m), "truncate";
 	case 11: case 12: case 13: return do_copy(m), "copy";
 	case 14: return kill_disk(&m->o), "kill";
 	case 15: return disk_close(m->o.disk), open_disk(&m->o), "close and open";
-	case 16: return fold(&m->o), "fold";
+	case 16: return do_fold(m), "fold";
+	case 17: return do_sync(m), "sync";
+	case 18: case 19: return do_small_syncs(m), "small syncs";
+	case 20: return power_writeback(), "writeback";
 	default: return "read";
 	}
+}
+
+/* Leaves room for one more past. */
+static const char *remembered_step(struct model *m)
+{
+	if (m->n_past >= PAST_MAX - 1)
+		do_sync(m);
+	if (m->n_past >= PAST_MAX - 1)
+		return "sync"; /* which was cut */
+	const char *what = one_step(m);
+	if (m->n_past < PAST_MAX)
+		remember(m);
+	return what;
+}
+
+/* --- the power --- */
+
+static void note_catalog(void *ctx)
+{
+	struct model *m = ctx;
+	WITH_LOCK(&m->o.lock);
+	m->cut_root = m->o.root;
+	m->cut_size = m->o.size;
+}
+
+static bool was_once(const struct model *m, uint64_t at, uint64_t len)
+{
+	for (unsigned i = 0; i < m->n_past; i++)
+		if (memcmp(m->past[i].bytes + at, m->bytes + at, len) == 0)
+			return true;
+	return false;
+}
+
+/* A block is old or new. A copy that is not aligned comes in pieces that end within blocks. */
+static bool block_survived(const struct model *m, uint64_t at, uint64_t len)
+{
+	if (was_once(m, at, len))
+		return true;
+	for (uint64_t i = 0; i < len; i++)
+		if (!m->copied || !was_once(m, at + i, 1))
+			return false;
+	return true;
+}
+
+static bool size_was_once(const struct model *m, uint64_t size)
+{
+	for (unsigned i = 0; i < m->n_past; i++)
+		if (m->past[i].size == size)
+			return true;
+	return false;
+}
+
+/* Takes what is there for the truth, if every block is old or new. */
+static bool survived(struct model *m)
+{
+	struct error err;
+	m->size = disk_size(m->o.disk);
+	if (!size_was_once(m, m->size))
+		return diag("the size is %" PRIu64, m->size), false;
+	memset(m->bytes, 0, MODEL_MAX);
+	must((int)disk_read(m->o.disk, m->bytes, m->size, 0, NULL, &err), &err);
+	for (uint64_t at = 0; at < m->size; at += BLOCK_SIZE)
+		if (!block_survived(m, at, MIN((uint64_t)BLOCK_SIZE, m->size - at)))
+			return diag("the block at %" PRIu64 " begins with %d, of %u states the last has %d", at,
+				    m->bytes[at], m->n_past, m->past[m->n_past - 1].bytes[at]), false;
+	m->n_past = 0;
+	m->copied = false;
+	remember(m);
+	return true;
+}
+
+/* Another boot: what the bits of this one say is not believed. */
+static void forget_boot(const struct owner *o)
+{
+	char path[4300];
+	snprintf(path, sizeof path, "%s/%" PRIu64 ".live", o->dir, o->number);
+	int fd = open(path, O_WRONLY);
+	if (fd >= 0 && pwrite(fd, "another boot", 12, 40) != 12)
+		bail("cannot write %s", path);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The power fails, now or in the middle of something. What each step leaves is a state of its own. */
+static bool cut_power(struct model *m)
+{
+	char next[4200];
+	next_folder(next, sizeof next);
+	if (test_random(&seed) % 3) {
+		power_cut_at(1 + (unsigned)test_random(&seed) % 15, next, note_catalog, m);
+		for (int i = 0; i < 8 && !power_was_cut(); i++)
+			remembered_step(m);
+	}
+	if (!power_was_cut()) {
+		power_cut(next);
+		note_catalog(m);
+	}
+	power_end();
+	disk_close(m->o.disk);
+	m->o.root = m->cut_root;
+	m->o.size = m->cut_size;
+	snprintf(m->o.dir, sizeof m->o.dir, "%s", next);
+	forget_boot(&m->o);
+	open_disk(&m->o);
+	power_watch(next, test_random(&seed));
+	return survived(m);
 }
 
 static void make_source(struct model *m)
@@ -504,23 +684,40 @@ static void make_source(struct model *m)
 	fold(&m->from);
 }
 
-static void test_model(void)
+static const char *model_step(struct model *m, bool *ret_right)
 {
-	struct model *m = calloc(1, sizeof *m);
+	if (test_random(&seed) % 15)
+		return remembered_step(m);
+	*ret_right = cut_power(m);
+	return "power cut";
+}
+
+static void run_model(struct model *m)
+{
 	bool right = true, seeks = true;
-	int steps = 0;
-	new_owner(&m->o, 21);
-	make_source(m);
-	for (int64_t end = clock_mono() + 1500000000; right && seeks && clock_mono() < end; steps++) {
-		const char *what = one_step(m);
-		if (test_random(&seed) % 3 == 0)
+	int steps = 0, cuts = 0;
+	for (int64_t end = clock_mono() + 2000000000; right && seeks && (steps <= 20 || clock_mono() < end); steps++) {
+		const char *what = model_step(m, &right);
+		cuts += strcmp(what, "power cut") == 0;
+		if (right && test_random(&seed) % 3 == 0)
 			right = model_right(m, test_random(&seed) % 8 == 0);
 		if (right && test_random(&seed) % 3 == 0)
 			seeks = seek_right(m);
 		if (!right || !seeks)
 			diag("wrong after step %d, a %s", steps, what);
 	}
-	ok(right && seeks && steps > 20, "random operations read, and seek, as the model does");
+	ok(right && seeks && steps > 20, "random operations read, and seek, as the model does; %d power cuts", cuts);
+}
+
+static void test_model(void)
+{
+	struct model *m = calloc(1, sizeof *m);
+	new_owner(&m->o, 21);
+	make_source(m);
+	power_watch(m->o.dir, seed);
+	remember(m);
+	run_model(m);
+	power_end();
 	ok(model_right(m, true), "the whole disk at the end");
 	kill_disk(&m->o);
 	ok(model_right(m, true), "as another process finds it");

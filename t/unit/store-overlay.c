@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The overlay: bits and bytes, what another process finds, damage, threads on different blocks. */
+/* The overlay: bits and bytes, what another process finds, damage, threads on different blocks, what the power
+ * leaves when it fails. */
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "powercut.h"
 #include "store/overlay.h"
 #include "tap.h"
 
@@ -180,6 +182,259 @@ static void test_threads(void)
 	overlay_close(o);
 }
 
+/* --- the power --- */
+
+#define LOG_GROWS 3 /* syncs until there is a log */
+
+static char cut_dir[4200], power_dir[4100];
+
+/* What overlay `number` is after a power cut now, as another boot sees it. */
+static struct overlay *after_cut(uint64_t number)
+{
+	static int times;
+	char path[4300];
+	struct overlay *o;
+	struct error err;
+	snprintf(cut_dir, sizeof cut_dir, "%s-cut-%d", dir, ++times);
+	power_cut(cut_dir);
+	snprintf(path, sizeof path, "%s/%d.live", cut_dir, (int)number);
+	int fd = open(path, O_WRONLY);
+	if (fd >= 0 && pwrite(fd, "another boot", 12, 40) != 12)
+		bail("cannot write %s", path);
+	if (fd >= 0)
+		close(fd);
+	if (overlay_open(&o, cut_dir, number, &err))
+		bail("open: %s", err.text);
+	return o;
+}
+
+static void put_block(struct overlay *o, uint64_t block, int byte)
+{
+	char buf[4096];
+	struct error err;
+	memset(buf, byte, sizeof buf);
+	if (overlay_write(o, buf, sizeof buf, block * 4096, &err))
+		bail("%s", err.text);
+}
+
+static void sync_one(struct overlay *o)
+{
+	struct error err;
+	if (overlay_sync(o, &err))
+		bail("%s", err.text);
+}
+
+/* The byte that the block is full of; -1: its bit is not set; -2: it is torn. */
+static int block_of(struct overlay *o, uint64_t block)
+{
+	unsigned char buf[4096];
+	if (!(overlay_bits(o, block / 16) >> block % 16 & 1))
+		return -1;
+	if (overlay_read(o, buf, sizeof buf, block * 4096, NULL))
+		return -2;
+	return memcmp(buf, buf + 1, sizeof buf - 1) ? -2 : buf[0];
+}
+
+/* An overlay whose small syncs go into the log. */
+static struct overlay *open_logging(uint64_t number)
+{
+	struct overlay *o = open_one(number);
+	for (int i = 0; i < LOG_GROWS; i++) {
+		put_block(o, 1000, i + 1);
+		sync_one(o);
+	}
+	return o;
+}
+
+static void test_old_or_new(void)
+{
+	bool right = true;
+	struct overlay *o = open_one(20);
+	put_block(o, 1, 10);
+	put_block(o, 2, 20);
+	sync_one(o);
+	put_block(o, 1, 11);
+	put_block(o, 3, 30);
+	for (int i = 0; i < 20; i++) {
+		power_writeback();
+		struct overlay *cut = after_cut(20);
+		int a = block_of(cut, 1);
+		right &= (a == 10 || a == 11) && block_of(cut, 2) == 20 && block_of(cut, 3) == -1;
+		overlay_close(cut);
+	}
+	ok(right, "after a power cut: old or new bytes, and no bit without bytes");
+	overlay_close(o);
+}
+
+static void test_syncs(void)
+{
+	struct overlay *o = open_logging(21);
+	put_block(o, 5, 50);
+	unsigned before = power_syncs();
+	sync_one(o);
+	is_int(power_syncs() - before, 1, "a small sync is one fdatasync");
+	sync_one(o);
+	is_int(power_syncs() - before, 1, "a sync of nothing is none");
+	ok(overlay_set_size(o, 99999, NULL) == 0 && overlay_zero(o, 6 * 4096, 4096, NULL) == 0, "a size and zeros");
+	sync_one(o);
+	is_int(power_syncs() - before, 2, "are small, too");
+	struct overlay *cut = after_cut(21);
+	ok(block_of(cut, 1000) == LOG_GROWS && block_of(cut, 5) == 50 && block_of(cut, 6) == 0 && overlay_size(cut) == 99999,
+	   "all of that is there after a power cut");
+	put_block(cut, 7, 70);
+	overlay_close(cut);
+	struct error err;
+	ok(overlay_open(&cut, cut_dir, 21, &err) == 0 && block_of(cut, 5) == 50 && block_of(cut, 7) == 70,
+	   "and goes on from there");
+	overlay_close(cut);
+	overlay_close(o);
+}
+
+/* Records behind one that does not hold do not count; those before it do. */
+static void test_torn_record(void)
+{
+	char garbage[512];
+	struct overlay *cut;
+	struct error err;
+	struct overlay *o = open_logging(22);
+	for (int i = 0; i < 3; i++) {
+		put_block(o, (uint64_t)i, 10 + i);
+		sync_one(o);
+	}
+	for (int header = 0; header < 2; header++) {
+		char to[4200], file[4300];
+		snprintf(to, sizeof to, "%s-torn-%d", dir, header);
+		power_cut(to);
+		memset(garbage, 99, sizeof garbage);
+		snprintf(file, sizeof file, "%s/22.log", to);
+		int fd = open(file, O_WRONLY);
+		off_t at = 2 * 8192 + (header ? 512 : 5000); /* the first record is that of open_logging() */
+		if (fd < 0 || pwrite(fd, garbage, sizeof garbage, at) != sizeof garbage)
+			bail("cannot write %s", file);
+		close(fd);
+		snprintf(file, sizeof file, "%s/22.live", to);
+		unlink(file);
+		if (overlay_open(&cut, to, 22, &err))
+			bail("%s", err.text);
+		ok(block_of(cut, 0) == 10 && block_of(cut, 1) == -1 && block_of(cut, 2) == -1,
+		   "a record with a torn %s ends the log", header ? "header" : "block");
+		overlay_close(cut);
+	}
+	overlay_close(o);
+}
+
+static void test_dropped_stays_dropped(void)
+{
+	bool right = true;
+	struct overlay *o = open_logging(23);
+	put_block(o, 16, 1);
+	put_block(o, 32, 2);
+	sync_one(o);
+	overlay_clear(o, 1);
+	ok(overlay_sync_bits(o, NULL) == 0 && overlay_punch(o, 1, 1, NULL) == 0, "drop what is in the log");
+	for (int i = 0; i < 10; i++) {
+		struct overlay *cut = after_cut(23);
+		right &= block_of(cut, 16) == -1 && block_of(cut, 32) == 2;
+		overlay_close(cut);
+	}
+	ok(right, "a power cut does not bring it back");
+	put_block(o, 16, 3);
+	put_block(o, 17, 4);
+	sync_one(o);
+	overlay_clear(o, 1);
+	put_block(o, 17, 5); /* between the two halves of a drop */
+	ok(overlay_sync_bits(o, NULL) == 0 && overlay_punch(o, 1, 1, NULL) == 0, "drop what is being written");
+	right = true;
+	for (int i = 0; i < 10; i++) {
+		struct overlay *cut = after_cut(23);
+		int b = block_of(cut, 17);
+		right &= block_of(cut, 16) == -1 && (b == -1 || b == 4 || b == 5);
+		overlay_close(cut);
+	}
+	ok(right, "and what was written meanwhile is old or new");
+	int fd = -1;
+	ok(overlay_reset(o, &fd, NULL) == 0, "forget all");
+	close(fd);
+	right = true;
+	for (int i = 0; i < 10; i++) {
+		struct overlay *cut = after_cut(23);
+		right &= overlay_empty(cut) && overlay_size(cut) == OVERLAY_NONE;
+		overlay_close(cut);
+	}
+	ok(right, "none of it comes back");
+	overlay_close(o);
+}
+
+static void test_full_log(void)
+{
+	struct overlay *o = open_logging(24);
+	bool right = true;
+	for (unsigned i = 0; i < 1400; i++) {
+		put_block(o, i, (int)(i % 251));
+		if (i % 10 == 9)
+			sync_one(o);
+	}
+	struct overlay *cut = after_cut(24);
+	for (unsigned i = 0; i < 1400; i++)
+		right &= block_of(cut, i) == (int)(i % 251);
+	ok(right, "more than the log can hold: nothing that was synced is lost");
+	overlay_close(cut);
+	for (unsigned i = 0; i < 100; i++)
+		put_block(o, 2 * i, 77);
+	sync_one(o);
+	cut = after_cut(24);
+	for (unsigned i = 0; i < 1400; i++)
+		right &= block_of(cut, i) == (i % 2 || i >= 200 ? (int)(i % 251) : 77);
+	ok(right, "nor of a large sync after them");
+	overlay_close(cut);
+	overlay_close(o);
+}
+
+/* Cut at each step of syncs, large and small, in turn. */
+static void note_nothing(void *ctx) { (*(unsigned *)ctx)++; }
+
+static void test_every_step(void)
+{
+	bool right = true;
+	unsigned cuts = 0;
+	for (unsigned n = 1; n < 24; n++) {
+		char to[4200], live[4300];
+		struct overlay *o = open_logging(25), *cut;
+		snprintf(to, sizeof to, "%s-step-%u", dir, n);
+		int synced = -1;
+		power_cut_at(n, to, note_nothing, &cuts);
+		for (int i = 0; i < 10; i++) {
+			for (unsigned k = 0; k < (i % 3 ? 1u : 100u); k++)
+				put_block(o, k, i);
+			sync_one(o);
+			if (i == 5) {
+				overlay_clear(o, 3); /* blocks 48 to 63 */
+				(void)!overlay_sync_bits(o, NULL);
+				(void)!overlay_punch(o, 3, 1, NULL);
+			}
+			if (!power_was_cut())
+				synced = i;
+		}
+		if (!power_was_cut())
+			power_cut(to);
+		snprintf(live, sizeof live, "%s/25.live", to);
+		unlink(live);
+		if (overlay_open(&cut, to, 25, NULL))
+			bail("cannot open what step %u leaves", n);
+		int b = block_of(cut, 0), far = block_of(cut, 50);
+		right &= b >= synced && b <= synced + 1 && block_of(cut, 1000) == LOG_GROWS && far >= -1 && far % 3 != 1;
+		if (!right)
+			diag("step %u: synced %d, found %d and %d", n, synced, b, far);
+		overlay_close(cut);
+		int fd = -1;
+		if (overlay_reset(o, &fd, NULL))
+			bail("cannot reset");
+		close(fd);
+		overlay_close(o);
+	}
+	ok(right && cuts > 15, "a cut at any step leaves what was synced before, or what is new");
+}
+
 int main(void)
 {
 	dir = test_folder();
@@ -188,5 +443,16 @@ int main(void)
 	test_two_halves();
 	test_damage();
 	test_threads();
+	snprintf(power_dir, sizeof power_dir, "%s/power", dir);
+	mkdir(power_dir, 0700);
+	dir = power_dir;
+	power_watch(dir, test_seed());
+	test_old_or_new();
+	test_syncs();
+	test_torn_record();
+	test_dropped_stays_dropped();
+	test_full_log();
+	test_every_step();
+	power_end();
 	return done_testing();
 }
