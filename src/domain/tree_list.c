@@ -148,7 +148,7 @@ static int list_computed(struct image_walk *w)
 	} names[] = { { "from", SLOT_LINK }, { "image", SLOT_LINK }, { "owner", SLOT_OWNER }, { "reviewed", SLOT_REVIEWED } };
 	for (unsigned n = 0; n < 4; n++) {
 		struct entry e;
-		if (COOKIE_COMPUTED + n + 1 <= w->cookie || tree_computed(w->image, names[n].name, &e))
+		if (COOKIE_COMPUTED + n + 1 <= w->cookie || tree_computed(w->walk->ask->who, w->image, names[n].name, &e))
 			continue;
 		int r = w->walk->each(w->walk->ctx, names[n].name, &e, COOKIE_COMPUTED + n + 1);
 		if (r)

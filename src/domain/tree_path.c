@@ -116,8 +116,8 @@ static int read_lineage(const struct tree_ask *a, const struct image *i, struct 
 	if (image_by_id(a->txn, i->from, &origin) == 0 && !origin.shelf.trash &&
 	    decide(a->who, MAY_SEE, NULL, &origin, NULL) == 0)
 		image_path(a->txn, &origin, ret);
-	else
-		buf_adds(ret, i->from_text);
+	else /* with its id: another image that has the name by now must not be taken for it */
+		buf_addf(ret, "%s@img-%08llx", i->from_text, (unsigned long long)i->from);
 	return 0;
 }
 
