@@ -684,6 +684,36 @@ static void make_source(struct model *m)
 	fold(&m->from);
 }
 
+/* What a sync has acknowledged as the edge of a copy is in the overlay once the copy is carried out. */
+static void test_copied_edge(const struct model *m)
+{
+	char next[4200];
+	struct owner o;
+	struct error err;
+	struct map_root root = disk_root(m->from.disk);
+	bool right = true;
+	for (int i = 0; i < 8; i++) {
+		new_owner(&o, 22);
+		power_watch(o.dir, test_random(&seed));
+		must(disk_copy(o.disk, 4096, &root, disk_size(m->from.disk), 4096, 3 * CHUNK_SIZE, &err), &err);
+		must(disk_sync(o.disk, &err), &err);
+		right &= reads(&o, m->source + 4096, 3 * CHUNK_SIZE, 4096);
+		next_folder(next, sizeof next);
+		power_cut(next);
+		power_end();
+		disk_close(o.disk);
+		must(disk_forget(o.dir, o.number, &err), &err);
+		snprintf(o.dir, sizeof o.dir, "%s", next);
+		forget_boot(&o);
+		open_disk(&o);
+		right &= reads(&o, m->source + 4096, 3 * CHUNK_SIZE, 4096);
+		disk_close(o.disk);
+		must(disk_forget(o.dir, o.number, &err), &err);
+		pthread_mutex_destroy(&o.lock);
+	}
+	ok(right, "a copy that was synced and then carried out survives a power cut, edges too");
+}
+
 static const char *model_step(struct model *m, bool *ret_right)
 {
 	if (test_random(&seed) % 15)
@@ -714,6 +744,7 @@ static void test_model(void)
 	struct model *m = calloc(1, sizeof *m);
 	new_owner(&m->o, 21);
 	make_source(m);
+	test_copied_edge(m);
 	power_watch(m->o.dir, seed);
 	remember(m);
 	run_model(m);
