@@ -6,6 +6,9 @@
  * each write, and forgets PARALLEL_DIROPS. The answer is kept: of a connection that is taken over, the INIT is
  * replayed to libfuse and its answer goes nowhere; but if that INIT was never answered because the daemon
  * died, the kernel sends it again, and gets the same.
+ *
+ * COPY_FILE_RANGE_64 (protocol 7.45), which 3.14 does not know either, is COPY_FILE_RANGE with an answer of 64 bits: it is
+ * handed over as that, and the answer is widened on the way. One request then copies a disk of any size.
  */
 #include <fcntl.h>
 #include <string.h>
@@ -16,12 +19,15 @@
 
 #define NOTIFY_RESEND 7 /* since Linux 6.9 */
 #define RESENT (1ull << 63)
+#define COPY_FILE_RANGE_64 53 /* since Linux 6.18 */
 
 /* What this thread is doing. `replay`: the answer is not for the kernel. */
 static _Thread_local struct {
 	struct request request;
 	const struct fuse_in_header *in;
 	bool replay;
+	bool wide;       /* COPY_FILE_RANGE_64 */
+	uint64_t copied; /* its answer */
 } now;
 
 const struct request *session_request(void)
@@ -29,7 +35,22 @@ const struct request *session_request(void)
 	return now.in ? &now.request : NULL;
 }
 
+bool session_is_wide(void) { return now.in && now.wide; }
+
+int session_reply_copied(fuse_req_t req, uint64_t bytes)
+{
+	now.copied = bytes;
+	return fuse_reply_write(req, (size_t)(uint32_t)bytes);
+}
+
 /* ---- what libfuse sends */
+
+/* The answer to the narrow request has as many bytes as that to the wide one, 32 of its bits unused. */
+static void widen_copied(const struct iovec *iov, int count)
+{
+	if (count == 2 && iov[1].iov_len == sizeof now.copied)
+		memcpy(iov[1].iov_base, &now.copied, sizeof now.copied);
+}
 
 static void complete_init(struct link *l, const struct iovec *iov, int count)
 {
@@ -51,6 +72,8 @@ static ssize_t send_answer(int fd, struct iovec *iov, int count, void *userdata)
 
 	if (now.in && now.in->opcode == FUSE_INIT && out->error == 0 && out->unique == now.in->unique)
 		complete_init(userdata, iov, count);
+	if (now.in && now.wide && out->error == 0 && out->unique == now.in->unique)
+		widen_copied(iov, count);
 	if (now.in && now.replay)
 		return out->len;
 	if (out->unique)
@@ -115,13 +138,16 @@ int link_make_fuse(struct link *l, struct error *err)
 	return 0;
 }
 
-static void give_to_libfuse(struct link *l, const struct fuse_in_header *in, size_t len, bool replay)
+static void give_to_libfuse(struct link *l, struct fuse_in_header *in, size_t len, bool replay)
 {
-	struct fuse_buf buf = { .size = len, .mem = (void *)in };
+	struct fuse_buf buf = { .size = len, .mem = in };
 
 	now.request = (struct request){ .conn = &l->conn, .unique = in->unique & ~RESENT,
 					.resent = (in->unique & RESENT) != 0 };
 	now.replay = replay;
+	now.wide = in->opcode == COPY_FILE_RANGE_64;
+	if (now.wide)
+		in->opcode = FUSE_COPY_FILE_RANGE;
 	now.in = in;
 	fuse_session_process_buf(l->conn.fuse, &buf);
 	now.in = NULL;
@@ -130,7 +156,7 @@ static void give_to_libfuse(struct link *l, const struct fuse_in_header *in, siz
 int link_replay_init(struct link *l, const void *init, unsigned len, struct error *err)
 {
 	_Alignas(8) char copy[INIT_MAX] = { 0 };
-	const struct fuse_in_header *in = (const void *)copy;
+	struct fuse_in_header *in = (void *)copy;
 
 	if (len <= sizeof *in || len > INIT_MAX)
 		return fail(err, -EINVAL, "The INIT request that is known of the mount on %s has %u bytes", l->conn.dir, len);
@@ -173,7 +199,7 @@ static void answer_init_again(struct link *l, const struct fuse_in_header *in)
 void link_carry_out(struct link *l, void *request, size_t len)
 {
 	const struct sessions *all = l->all;
-	const struct fuse_in_header *in = request;
+	struct fuse_in_header *in = request;
 
 	if (in->opcode == FUSE_INIT && l->answer_len) {
 		answer_init_again(l, in);

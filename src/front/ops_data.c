@@ -13,7 +13,7 @@
 #include "front/front_int.h"
 
 #define READ_MAX (1u << 20)
-#define COPY_MAX (((uint64_t)4 << 30) - CHUNK_SIZE) /* the answer has 32 bits; the rest is asked for again */
+#define COPY_MAX (((uint64_t)4 << 30) - CHUNK_SIZE) /* an answer of 32 bits; the rest is asked for again */
 
 /* ---- read ------------------------------------------------------------------------------------------------- */
 
@@ -286,7 +286,7 @@ static int copy(struct ask *a, struct file *from, uint64_t from_off, struct file
 	if (r)
 		return r;
 	uint64_t size = from->pinned ? from->size : disk_size(from->disk);
-	len = MIN(len, COPY_MAX);
+	len = session_is_wide() ? len : MIN(len, COPY_MAX);
 	len = from_off < size ? MIN(len, size - from_off) : 0;
 	*ret = len;
 	if (len == 0)
@@ -319,5 +319,5 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t node_in, off_t off_in, struct
 	if (r)
 		reply_error(&a, r);
 	else
-		fuse_reply_write(req, (size_t)done);
+		session_reply_copied(req, done);
 }

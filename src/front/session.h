@@ -44,6 +44,11 @@ struct request {
 };
 const struct request *session_request(void);
 
+/* The answer to a copy_file_range: the kernel takes 64 bits of it (session_is_wide) or 32. */
+struct fuse_req;
+bool session_is_wide(void);
+int session_reply_copied(struct fuse_req *, uint64_t bytes);
+
 struct sessions_conf {
 	const struct fuse_lowlevel_ops *ops;
 	struct hold *hold;
