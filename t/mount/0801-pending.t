@@ -184,4 +184,18 @@ ok 'renamed it is' mv "$C/hidden/.x.tmp" "$C/hidden/x.img"
 ok 'and becomes available' wait_until 5 has_state hidden available
 holds 'with its bytes' hidden "$a"
 
+begin 'a file that is renamed to the disk'
+import onto "$a"
+cp "$b" "$C/onto/.x.tmp"
+ok 'before the first use it takes the place' mv "$C/onto/.x.tmp" "$C/onto/disk"
+holds 'with its bytes' onto "$b"
+cp "$a" "$C/onto/.x.tmp"
+fails 'afterwards not' 'Operation not permitted' mv "$C/onto/.x.tmp" "$C/onto/disk"
+fails 'nor by another name' 'Operation not permitted' mv "$C/onto/.x.tmp" "$C/onto/y.img"
+head -c 5000 "$a" >"$C/onto/.y.tmp"
+fails 'nor if it is small' 'Operation not permitted' mv "$C/onto/.y.tmp" "$C/onto/disk"
+is 'there is one disk' "$(ls "$C/onto" | grep -vxE 'os|arch')" disk
+ok 'what was refused is still there' same "$a" "$C/onto/.x.tmp"
+holds 'and so is the disk' onto "$b"
+
 done_testing
