@@ -437,7 +437,8 @@ static int settle_disk(struct settle *s, const struct tree_disk *d, struct disk 
 		return r;
 	}
 	s->act.fn = do_apply;
-	r = act_run(&s->act, err);
+	/* A whole disk is not given up for one that is not: that one stays beside it, to be continued or removed. */
+	r = s->take_over && d->image.disk && image_is_settled(&d->image) ? 0 : act_run(&s->act, err);
 	if (!r && s->verdict.code)
 		r = fail(err, s->verdict.code, "%s", s->verdict.reason);
 	return r;
