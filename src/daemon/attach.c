@@ -159,21 +159,23 @@ void attach_inited(struct daemon *d, uint32_t conn)
 	pthread_cond_broadcast(&d->init_seen);
 }
 
-int attach_mounted(struct client *c, struct error *err)
-{
-	if (c->fuse_fd < 0)
-		return fail(err, -EBADMSG, "attach first");
-	begin_awaiting(c);
-	int r = serve(c, err);
-	bool seen = end_awaiting(c, r ? 0 : INIT_SECONDS);
-	return r || seen ? r : fail(err, -ETIMEDOUT, "the kernel did not begin to use the mount at %s", c->dir);
-}
-
 /* A /dev/fuse descriptor that belongs to no mount, or no longer, polls as an error. */
 static bool is_mounted(int fd)
 {
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 	return poll(&p, 1, 0) >= 0 && !(p.revents & POLLERR);
+}
+
+int attach_mounted(struct client *c, struct error *err)
+{
+	if (c->fuse_fd < 0)
+		return fail(err, -EBADMSG, "attach first");
+	if (!is_mounted(c->fuse_fd)) /* kept, it would stay for ever */
+		return fail(err, -ENOTCONN, "nothing is mounted at %s any more", c->dir);
+	begin_awaiting(c);
+	int r = serve(c, err);
+	bool seen = end_awaiting(c, r ? 0 : INIT_SECONDS);
+	return r || seen ? r : fail(err, -ETIMEDOUT, "the kernel did not begin to use the mount at %s", c->dir);
 }
 
 void attach_over(struct client *c)

@@ -19,6 +19,7 @@ struct act {
 	unsigned len;
 	bool flag;
 	int64_t time;
+	uint64_t size;
 
 	/* set by fn; cleared before each run of it */
 	uint64_t result; /* node that came of it */

@@ -225,6 +225,8 @@ static int rename_scratch(struct cat_txn *txn, struct act *a, struct image *i, u
 		return scratch_to_setting(txn, a, i, key, disk, err);
 	if (setting_is_computed(a->new_name))
 		return drop_scratch_row(txn, a, i, key, disk);
+	if (i->used && i->disk != disk && upload_replaces(i, a->new_name, a->size))
+		return fail(err, -EPERM, "%s has its disk, and it has been used: make another image", i->name);
 	uint64_t other = scratch_find(txn, i->node, a->new_name, &old_key);
 	int r = other && other != disk ? drop_scratch_row(txn, a, i, old_key, other) : 0;
 	if (r || n > 255)
@@ -294,8 +296,8 @@ static int do_rename(struct cat_txn *txn, struct act *a, struct error *err)
 	return fail(err, -EPERM, "%s belongs to the tree and keeps its name", a->name);
 }
 
-/* The text of a small upload that is about to become a setting. NULL: it is not one, or too large. */
-static char *text_of_scratch(struct service *s, uint64_t parent, const char *name, unsigned *ret_len)
+/* The text of a small upload that is about to become a setting. NULL: it is not one, or too large. Its size in any case. */
+static char *text_of_scratch(struct service *s, uint64_t parent, const char *name, unsigned *ret_len, uint64_t *ret_size)
 {
 	struct cat_txn *txn;
 	struct disk *disk;
@@ -306,7 +308,8 @@ static char *text_of_scratch(struct service *s, uint64_t parent, const char *nam
 	cat_end(&txn);
 	if (!number || disks_get(s->disks, number, &disk, NULL))
 		return NULL;
-	char *text = disk_size(disk) < SETTING_MAX ? calloc(1, SETTING_MAX + 1) : NULL;
+	*ret_size = disk_size(disk);
+	char *text = *ret_size < SETTING_MAX ? calloc(1, SETTING_MAX + 1) : NULL;
 	ssize_t n = text ? disk_read(disk, text, SETTING_MAX, 0, NULL, NULL) : -1;
 	disks_put(s->disks, &disk);
 	if (n < 0) {
@@ -322,7 +325,7 @@ int act_rename(struct service *s, const struct who *w, uint64_t from, const char
 {
 	struct act a = { .service = s, .who = w, .operation = "rename", .fn = do_rename, .parent = from, .name = name, .to = to,
 			 .new_name = new_name, .flag = may_replace };
-	char *text = text_of_scratch(s, from, name, &a.len);
+	char *text = text_of_scratch(s, from, name, &a.len, &a.size);
 	a.text = text;
 	int r = node_kind(to) == NODE_IMAGE && strcmp(new_name, setting_name(SET_SHA256)) == 0 ? upload_sum(s, w, to, err) : 0;
 	if (!r)

@@ -254,7 +254,7 @@ static int make_upload(struct cat_txn *txn, struct act *a, struct image *i, stru
 	if (strlen(a->name) > 255)
 		return -ENAMETOOLONG;
 	if (i->disk || a->name[0] == '.') {
-		if (strcmp(a->name, "disk") == 0)
+		if (strcmp(a->name, "disk") == 0 && (i->used || strcmp(image_disk_name(i), "disk") == 0))
 			return fail(err, i->used ? -EPERM : -EEXIST, "%s has its disk%s", i->name,
 				    i->used ? " and it has been used: a disk that is in use never changes" : "");
 		r = make_scratch(txn, i, a->name, &disk, err);

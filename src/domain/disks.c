@@ -212,31 +212,32 @@ static struct open_disk *find(struct disks *d, uint64_t number)
 	return o;
 }
 
-/* The open disk's pin follows its map: what it reads from must not be collected, whatever the catalog says. */
-static void repin(struct disks *d, const struct fold *f)
+/* The open disk's pin follows its map, which is pinned already. Returns the one that is to be unpinned. */
+static struct map_root move_pin(struct disks *d, const struct fold *f)
 {
-	struct map_root old = { .levels = 0 };
-	{
-		WITH_LOCK(&d->lock);
-		struct open_disk *o = find(d, f->number);
-		if (!o || hash_equal(&o->pinned.hash, &f->root.hash))
-			return;
-		old = o->pinned;
-		o->pinned = f->root;
-	}
-	gc_pin(d->service->gc, f->domain, &f->root);
-	gc_unpin(d->service->gc, f->domain, &old);
+	WITH_LOCK(&d->lock);
+	struct open_disk *o = find(d, f->number);
+	if (!o)
+		return f->root;
+	struct map_root old = o->pinned;
+	o->pinned = f->root;
+	return old;
 }
 
 static int on_commit(void *ctx, const struct fold *f, struct error *err)
 {
 	struct disks *d = ctx;
 	struct commit c = { f, f->caller };
+	struct map_root unpin = f->root;
+	/* What it reads from must not be collected, whatever the catalog says: somebody may delete the disk right
+	 * after this commit. So the pin is there before it. */
+	gc_pin(d->service->gc, f->domain, &f->root);
 	int r = cat_write(d->service->catalog, commit_fold, &c, err);
 	if (!r) {
-		repin(d, f);
+		unpin = move_pin(d, f);
 		gc_wake(d->service->gc);
 	}
+	gc_unpin(d->service->gc, f->domain, &unpin);
 	return r;
 }
 

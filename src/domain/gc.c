@@ -46,8 +46,8 @@ struct gc {
 
 	pthread_mutex_t lock; /* guards everything below; nothing else is taken under it */
 	pthread_cond_t changed;
-	bool started, stop, woken, stepping;
-	unsigned holders;
+	bool started, stop, woken;
+	unsigned holders, steps; /* steps under way: the collecting thread's, and the squeezing one's */
 	int64_t changed_at;  /* when something was last changed (gc_wake) */
 	pthread_t thread, squeeze_thread;
 	struct pin *pins[PIN_BUCKETS];
@@ -107,14 +107,14 @@ bool gc_step_begin(struct gc *gc)
 	WITH_LOCK(&gc->lock);
 	while (gc->holders && !gc->stop)
 		pthread_cond_wait(&gc->changed, &gc->lock);
-	gc->stepping = !gc->stop;
-	return gc->stepping;
+	gc->steps += !gc->stop;
+	return !gc->stop;
 }
 
 void gc_step_end(struct gc *gc)
 {
 	WITH_LOCK(&gc->lock);
-	gc->stepping = false;
+	gc->steps--;
 	pthread_cond_broadcast(&gc->changed);
 }
 
@@ -124,7 +124,7 @@ void gc_hold(struct gc *gc)
 		return;
 	WITH_LOCK(&gc->lock);
 	gc->holders++;
-	while (gc->stepping)
+	while (gc->steps)
 		pthread_cond_wait(&gc->changed, &gc->lock);
 }
 

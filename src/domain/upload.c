@@ -297,7 +297,7 @@ static int apply_verdict(struct cat_txn *txn, struct settle *s, struct image *i,
 	int r = s->take_over && i->disk != disk ? take_over(txn, a, i, disk) : 0;
 	if (r)
 		return fail(err, r, "the upload could not become the image's disk");
-	i->state = v->state;
+	*(i->shelf.trash ? &i->state_before_trash : &i->state) = v->state; /* it was deleted while it was looked at */
 	snprintf(i->reason, sizeof i->reason, "%s", v->reason);
 	i->changed = clock_real();
 	if (v->state == STATE_AVAILABLE) {
@@ -440,10 +440,18 @@ static int settle_disk(struct settle *s, const struct tree_disk *d, struct disk 
 		return r;
 	}
 	s->act.fn = do_apply;
-	r = act_run(&s->act, err);
+	/* A whole disk is not given up for one that is not: that one stays beside it, to be continued or removed. */
+	r = s->take_over && d->image.disk && image_is_settled(&d->image) ? 0 : act_run(&s->act, err);
 	if (!r && s->verdict.code)
 		r = fail(err, s->verdict.code, "%s", s->verdict.reason);
 	return r;
+}
+
+bool upload_replaces(const struct image *i, const char *name, uint64_t size)
+{
+	if (name[0] == '.' || !i->disk)
+		return false;
+	return size > SCRATCH_LIMIT || strcmp(name, "disk") == 0 || strcmp(name, image_disk_name(i)) == 0;
 }
 
 /* Does closing this file mean that an upload is done? */
@@ -455,7 +463,7 @@ static bool is_upload(const struct tree_disk *d, const char *name, uint64_t size
 		       (d->image.state == STATE_AVAILABLE && dirty);
 	if (name[0] == '.' || d->image.used)
 		return false;
-	return !d->image.disk || size > SCRATCH_LIMIT;
+	return !d->image.disk || upload_replaces(&d->image, name, size);
 }
 
 struct name_search {
@@ -502,7 +510,7 @@ static int settle_alone(struct settle *s, struct disk *disk, enum upload_end end
 	s->take_over = !d.is_main;
 	if (is_upload(&d, name, disk_size(disk), disk_dirty(disk)))
 		return settle_disk(s, &d, disk, end, err);
-	if (!d.is_main && d.image.used && name[0] != '.' && disk_size(disk) > SCRATCH_LIMIT)
+	if (!d.is_main && d.image.used && upload_replaces(&d.image, name, disk_size(disk)))
 		return fail(err, -EPERM, "%s has its disk, and it has been used: make another image", d.image.name);
 	return 0;
 }
@@ -585,6 +593,18 @@ static int region_takes_copy(struct cat_txn *txn, const struct image *to, const 
 		    "export, imagefs import)", region.name);
 }
 
+/* Between looking at the map and this its writer may have come back, or only then have ended. */
+static int still_whole(struct cat_txn *txn, const struct image *from, const struct map_root *map, struct error *err)
+{
+	struct disk_row row;
+	if (from->shelf.type == TYPE_INSTANCE) /* its map is of one moment, whatever is written since */
+		return 0;
+	int r = disk_row_get(txn, from->disk, &row);
+	if (!r && (!image_is_settled(from) || !hash_equal(&row.root.hash, &map->hash)))
+		r = fail(err, -EBUSY, "%s is being written again: wait until it is available (imagefs status --wait)", from->name);
+	return r;
+}
+
 static int do_lineage(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	const struct lineage *l = (const struct lineage *)a; /* act is its first member */
@@ -596,6 +616,8 @@ static int do_lineage(struct cat_txn *txn, struct act *a, struct error *err)
 		r = image_get(txn, l->from->node, &from);
 	if (!r)
 		r = decide(a->who, MAY_COPY, NULL, &from, err);
+	if (!r)
+		r = still_whole(txn, &from, l->map, err);
 	if (!r)
 		r = region_takes_copy(txn, &d.image, &from, err);
 	if (!r)

@@ -32,6 +32,9 @@ int upload_settle(struct service *, const struct who *, uint64_t disk_node, enum
 /* Count what the disk takes in the store and note it (du, .status). It must have been folded. */
 void upload_measure(struct service *, struct disk *);
 
+/* Would a file of this name and size, beside the disk that the image has, take that disk's place when it is closed? */
+bool upload_replaces(const struct image *, const char *name, uint64_t size);
+
 /* The first use (read, copy, start, share) seals it. Cheap when it is sealed already. */
 int upload_use(struct service *, const struct who *, const struct image *, struct error *err) MUST_USE;
 

@@ -233,14 +233,14 @@ static void take_pin(struct file *f, const struct hold_handle *h)
 static int bring_back(struct front *front, uint32_t conn, uint64_t fh, uint64_t node, struct file **ret, struct error *err)
 {
 	struct hold_handle h;
-	if (!hold_handle_get(front->hold, conn, fh, &h))
+	if (!hold_handle_get(front->hold, conn, fh, &h) || (node && node != h.node))
 		return fail(err, -EBADF, "this file is not open");
 	/* Of its opener's account: the connection knows it. */
 	struct who w = { .account = session_request()->conn->account, .uid = h.uid, .pid = h.pid, .conn = conn };
 	struct view *view = session_request()->conn->owner;
 	w.is_operator = view->is_operator;
 	w.is_vendor = view->is_vendor;
-	struct file *f = new_file(&w, fh, node ? node : h.node, (int)h.flags);
+	struct file *f = new_file(&w, fh, h.node, (int)h.flags);
 	take_pin(f, &h);
 	return add(front, f, (int)h.flags & ~O_TRUNC, ret, err);
 }

@@ -270,6 +270,8 @@ static int may_copy(struct ask *a, struct file *from, struct file *to, uint64_t 
 		return fail(&a->err, -EBUSY, "%s is still being written: wait until it is available (imagefs status --wait)",
 			    d.image.name);
 	r = disk_may_change(a, to, end);
+	if (!r && !d.image.used && (file_marks(a->front, to) & MARK_LINEAGE)) /* from a second image into the same file */
+		r = upload_use(a->front->service, &from->who, &d.image, &a->err);
 	if (!r && !(file_marks(a->front, to) & MARK_LINEAGE)) {
 		r = upload_lineage(a->front->service, &to->who, to->node, &d.image, map, &a->err);
 		if (!r)

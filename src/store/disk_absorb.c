@@ -53,6 +53,8 @@ static void absorb_fail(struct disk *d, const struct error *err)
 	WITH_LOCK(&a->lock);
 	if (!a->trouble.code)
 		a->trouble = *err;
+	a->setbacks.failed++;
+	a->setbacks.code = err->code;
 	struct move *m;
 	while ((m = absorb_dequeue(a)))
 		absorb_remove(a, m);

@@ -39,6 +39,9 @@ static int commit_next(struct disk *d, const struct absorb_setbacks *start, unsi
 	struct batch *b = absorb_turn(d);
 	struct absorb_setbacks now = absorb_setbacks(d);
 	int r = absorb_trouble(d, err);
+	if (r == 0 && now.failed != start->failed)
+		r = fail(err, now.code, "not all that was written to disk %" PRIu64 " could be stored: another program "
+			 "that closed or synced it was told why", d->number);
 	if (r == 0 && now.stale != start->stale)
 		r = fail(err, ERR_STALE, "objects that disk %" PRIu64 " counted on went away", d->number);
 	if (r) {

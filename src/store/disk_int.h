@@ -66,6 +66,8 @@ struct batch {
 struct absorb_setbacks {
 	unsigned returned; /* queued again, because the pack was full */
 	unsigned stale;    /* given up, because their commit met ERR_STALE */
+	unsigned failed;   /* given up, because of trouble; somebody else may have been told of it */
+	int code;          /* of the last trouble */
 };
 
 struct absorb {

@@ -134,4 +134,23 @@ ok 'and work' mkdir "$A/more"
 ok 'both' wait_until 2 has more "$C"
 ok 'the same place again' imagefs mount "$STORE" "$T/two"
 ok 'sees all' disk_is grow "$T/a.img" "$B"
+
+begin 'a descriptor without a mount'
+cat >"$T/client.py" <<'END'
+import array, os, socket, sys
+c = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+c.settimeout(5)
+c.connect(sys.argv[1] + "/socket")
+device = array.array("i", [os.open("/dev/fuse", os.O_RDWR)])
+def ask(text, passed=[]):
+    c.sendmsg([text.encode()], passed)
+    return c.recv(6000).decode()
+ask("hello 1")
+ask("attach 0 " + sys.argv[2], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, device)])
+sys.exit(ask("mounted"))
+END
+if command -v python3 >/dev/null; then
+	fails 'is not served' 'nothing is mounted' python3 "$T/client.py" "$STORE" "$T"
+	is 'nor kept' "$(store_status mounts)" 3
+fi
 done_testing

@@ -54,6 +54,12 @@ ok 'or cp of the whole by another name' cp "$a" "$C/cut4/b.img"
 holds 'then it is available' cut4 "$a"
 is 'and there is one disk' "$(ls "$C/cut4" | grep -vxE 'os|arch')" disk
 
+image cut5
+cp "$half" "$C/cut5/a.img"
+ok 'or cp of the whole to disk' cp "$a" "$C/cut5/disk"
+holds 'then it is available' cut5 "$a"
+is 'and there is one disk' "$(ls "$C/cut5" | grep -vxE 'os|arch')" disk
+
 begin 'truncate'
 image grow
 cp "$half" "$C/grow/x"
@@ -183,5 +189,33 @@ is 'a disk under a dot name is not judged' "$(state_of hidden)" pending
 ok 'renamed it is' mv "$C/hidden/.x.tmp" "$C/hidden/x.img"
 ok 'and becomes available' wait_until 5 has_state hidden available
 holds 'with its bytes' hidden "$a"
+
+begin 'an upload that fails beside a disk'
+import beside "$a"
+head -c 200000 /dev/urandom | sed 's/^/x/' >"$T/junk"
+truncate -s 200001 "$T/junk"
+fails 'is refused' 'Invalid argument' cp "$T/junk" "$C/beside/c.img"
+is 'the image is what it was' "$(state_of beside)" available
+ok 'half of one is taken' cp "$half" "$C/beside/c.img"
+is 'the image is what it was' "$(state_of beside)" available
+ok 'and can be completed' dd if="$a" of="$C/beside/c.img" bs=1M skip=6 seek=6 conv=notrunc
+is 'it took the place of the other' "$(ls "$C/beside" | grep -vxE 'os|arch')" disk
+cp "$half" "$C/beside/d.img"
+ok 'half of one is removed' rm "$C/beside/d.img"
+holds 'and the disk is there' beside "$a"
+
+begin 'a file that is renamed to the disk'
+import onto "$a"
+cp "$b" "$C/onto/.x.tmp"
+ok 'before the first use it takes the place' mv "$C/onto/.x.tmp" "$C/onto/disk"
+holds 'with its bytes' onto "$b"
+cp "$a" "$C/onto/.x.tmp"
+fails 'afterwards not' 'Operation not permitted' mv "$C/onto/.x.tmp" "$C/onto/disk"
+fails 'nor by another name' 'Operation not permitted' mv "$C/onto/.x.tmp" "$C/onto/y.img"
+head -c 5000 "$a" >"$C/onto/.y.tmp"
+fails 'nor if it is small' 'Operation not permitted' mv "$C/onto/.y.tmp" "$C/onto/disk"
+is 'there is one disk' "$(ls "$C/onto" | grep -vxE 'os|arch')" disk
+ok 'what was refused is still there' same "$a" "$C/onto/.x.tmp"
+holds 'and so is the disk' onto "$b"
 
 done_testing

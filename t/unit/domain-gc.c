@@ -586,6 +586,38 @@ static void test_hold(void)
 	rig_close(&rig);
 }
 
+struct holder {
+	struct gc *gc;
+	_Atomic bool holds;
+};
+
+static void *hold_it(void *arg)
+{
+	struct holder *h = arg;
+	gc_hold(h->gc);
+	h->holds = true;
+	gc_release(h->gc);
+	return NULL;
+}
+
+/* The thread that collects and the one that squeezes are in a step at the same time. */
+static void test_hold_waits_for_all(void)
+{
+	struct rig rig;
+	pthread_t thread;
+	rig_make(&rig, "two-steps");
+	struct holder h = { .gc = rig.service->gc };
+	bool both = gc_step_begin(h.gc) && gc_step_begin(h.gc);
+	pthread_create(&thread, NULL, hold_it, &h);
+	gc_step_end(h.gc);
+	usleep(50000);
+	ok(both && !h.holds, "who holds the collector waits for all steps that are under way");
+	gc_step_end(h.gc);
+	pthread_join(thread, NULL);
+	ok(h.holds, "and then has it");
+	rig_close(&rig);
+}
+
 static void test_thread(void)
 {
 	struct rig rig;
@@ -699,6 +731,7 @@ int main(void)
 	test_trash();
 	test_pending();
 	test_hold();
+	test_hold_waits_for_all();
 	test_thread();
 	test_all_at_once();
 	return done_testing();

@@ -828,6 +828,51 @@ static void test_background(void)
 	end_owner(&o);
 }
 
+/* Syncs until it is told of an error, like a program that has the same disk open. */
+struct taking {
+	struct owner *o;
+	_Atomic bool began, over;
+};
+
+static void *take_trouble(void *arg)
+{
+	struct taking *t = arg;
+	struct error err;
+	while (!t->over && disk_sync(t->o->disk, &err) == 0)
+		t->began = true;
+	return NULL;
+}
+
+/* A chunk that cannot be stored: a part of it lies below, and is gone. */
+static void test_trouble_taken(void)
+{
+	static uint8_t buf[CHUNK_SIZE];
+	pthread_t thread;
+	struct owner o;
+	struct taking taking = { .o = &o };
+	struct error err;
+	struct hash h;
+	new_owner(&o, 41);
+	fill(buf, sizeof buf);
+	put(&o, buf, CHUNK_SIZE, 0);
+	fold(&o);
+	hash_of(buf, CHUNK_SIZE, &h);
+	index_mem_remove(mem, DOMAIN, &h);
+	put(&o, buf + 8192, BLOCK_SIZE, 0);
+	for (uint64_t c = NODE_FANOUT; c < 1000; c++) /* in other nodes of the map */
+		put(&o, buf, BLOCK_SIZE, c * CHUNK_SIZE);
+	must(disk_sync(o.disk, &err), &err); /* from here on it is quick */
+	pthread_create(&thread, NULL, take_trouble, &taking);
+	while (!taking.began)
+		;
+	ok(disk_fold(o.disk, NULL, &err) == ERR_DAMAGED && o.finals == 1,
+	   "a fold that lost a chunk fails, even when its error was told to somebody else");
+	ok(disk_dirty(o.disk), "and the overlay keeps what was written");
+	taking.over = true;
+	pthread_join(thread, NULL);
+	end_owner(&o);
+}
+
 #define RACERS 3
 #define RACE_BYTES (20u * CHUNK_SIZE)
 
@@ -961,6 +1006,7 @@ int main(void)
 	test_model();
 	test_stale();
 	test_background();
+	test_trouble_taken();
 	test_race();
 	test_slivers();
 	test_sequential();
