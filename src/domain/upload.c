@@ -150,7 +150,7 @@ static void judge_expectations(const struct image *i, struct disk *disk, struct 
 		v->has_sha = true;
 }
 
-static void look(const struct image *i, struct disk *disk, struct verdict *v)
+static void look(const struct image *i, struct disk *disk, enum upload_end end, struct verdict *v)
 {
 	struct error err = { .text = "" };
 	struct source source = { read_source, seek_source, disk, disk_size(disk) };
@@ -163,6 +163,8 @@ static void look(const struct image *i, struct disk *disk, struct verdict *v)
 	if (i->shelf.type == TYPE_INSTANCE)
 		return; /* a server may do with its disk what it likes */
 	int r = probe_disk(&source, &zero, &err);
+	if (end == UPLOAD_COPIED && !zero)
+		r = 0; /* the image of a server is made whatever the server has on its disk */
 	if (zero)
 		judge(v, STATE_PENDING, 0, "so far it is nothing but zeros");
 	else if (r == -ENODATA) /* cut: more may follow (dd in pieces), so this is no failure yet */
@@ -410,7 +412,7 @@ static int settle_disk(struct settle *s, const struct tree_disk *d, struct disk 
 	else if (end == UPLOAD_BROKEN)
 		judge(&s->verdict, STATE_FAILED, 0, "a write had failed: do the upload again");
 	else
-		look(&d->image, disk, &s->verdict);
+		look(&d->image, disk, end, &s->verdict);
 	int r;
 	if (s->verdict.state == STATE_AVAILABLE) {
 		r = disks_fold(s->act.service->disks, disk, &final, err);

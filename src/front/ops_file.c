@@ -149,6 +149,7 @@ static int flush_disk(struct ask *a, struct file *f)
 		return 0;
 	enum upload_end end = marks & MARK_BROKEN		 ? UPLOAD_BROKEN
 			      : process_was_killed(a->who.pid) ? UPLOAD_KILLED
+			      : marks & MARK_COPIED	       ? UPLOAD_COPIED
 							       : UPLOAD_CLOSED;
 	f->marked_wrote = false;
 	file_mark(a->front, f, MARK_JUDGED, MARK_WROTE);
