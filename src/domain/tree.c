@@ -309,6 +309,7 @@ static int lookup_in_image(const struct tree_ask *a, const char *name, struct en
 		r = decide(a->who, MAY_SEE, NULL, &i, a->err);
 	if (r)
 		return fail(a->err, -ESTALE, "this image is gone");
+	tree_hide_lineage(a, &i);
 	if (strcmp(name, ".status") == 0) {
 		tree_fill_file(ret, node_image(i.node, SLOT_IMAGE_FILE + FILE_STATUS), i.changed, false);
 		return 0;

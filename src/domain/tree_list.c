@@ -166,6 +166,7 @@ static int list_image(struct walk *w, uint64_t cookie)
 		r = decide(w->ask->who, MAY_SEE, NULL, &i, w->ask->err);
 	if (r)
 		return fail(w->ask->err, -ESTALE, "this image is gone");
+	tree_hide_lineage(w->ask, &i);
 	struct image_walk in = { w, &i, cookie };
 	if (cookie < 1 && i.disk && image_disk_name(&i)[0] != '.') {
 		r = tree_fill_disk(w->ask->service, w->ask->txn, &e, &i, i.disk, w->ask->err);
