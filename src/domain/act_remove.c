@@ -168,7 +168,7 @@ static int unlink_in_image(struct cat_txn *txn, struct act *a, struct error *err
 	if (i.disk && (strcmp(a->name, image_disk_name(&i)) == 0 || strcmp(a->name, i.upload) == 0))
 		return unlink_disk(txn, a, &i, err);
 	a->not_logged = true;
-	if (tree_computed(a->who, &i, a->name, &ignored) == 0 || i.trashed)
+	if (tree_computed(&i, a->name, &ignored) == 0 || i.trashed)
 		return 0;
 	return fail(err, -ENOENT, "there is nothing called %s in %s", a->name, i.name);
 }

@@ -163,8 +163,10 @@ static int add_all(const struct tree_ask *a, const struct image *i, struct buf *
 	add_time(text, "trashed", i->trashed);
 	if (account_get(a->txn, i->owner, &owner) == 0)
 		buf_addf(text, "owner: %s\n", owner.name);
-	if (i->from && (i->owner == a->who->account || a->who->is_operator))
-		buf_addf(text, "from: %s\n", i->from_text);
+	struct image shown = *i;
+	tree_hide_lineage(a, &shown);
+	if (shown.from)
+		buf_addf(text, "from: %s\n", shown.from_text);
 	return add_uses(a, i, text);
 }
 

@@ -273,11 +273,10 @@ uint64_t scratch_find(struct cat_txn *txn, uint64_t image_node, const char *name
 	return s.disk;
 }
 
-int tree_computed(const struct who *w, const struct image *i, const char *name, struct entry *ret)
+int tree_computed(const struct image *i, const char *name, struct entry *ret)
 {
-	bool instance = i->shelf.type == TYPE_INSTANCE, own = i->owner == w->account || w->is_operator;
-	/* Where an image is from is its owner's business. */
-	if (own && strcmp(name, instance ? "image" : "from") == 0 && i->from && i->disk && (instance || image_is_settled(i))) {
+	bool instance = i->shelf.type == TYPE_INSTANCE;
+	if (strcmp(name, instance ? "image" : "from") == 0 && i->from && i->disk && (instance || image_is_settled(i))) {
 		tree_fill_link(ret, node_image(i->node, SLOT_LINK), i->created);
 		ret->fleeting = true;
 		return 0;
@@ -311,6 +310,7 @@ static int lookup_in_image(const struct tree_ask *a, const char *name, struct en
 		r = decide(a->who, MAY_SEE, NULL, &i, a->err);
 	if (r)
 		return fail(a->err, -ESTALE, "this image is gone");
+	tree_hide_lineage(a, &i);
 	if (strcmp(name, ".status") == 0) {
 		tree_fill_file(ret, node_image(i.node, SLOT_IMAGE_FILE + FILE_STATUS), i.changed, false);
 		return 0;
@@ -331,7 +331,7 @@ static int lookup_in_image(const struct tree_ask *a, const char *name, struct en
 		ret->fleeting = true;
 		return 0;
 	}
-	r = tree_computed(a->who, &i, name, ret);
+	r = tree_computed(&i, name, ret);
 	if (r && tree_link_marked(&i, name, a->who->pid)) {
 		tree_fill_link(ret, node_image(i.node, SLOT_LINK), i.created);
 		ret->fleeting = true;

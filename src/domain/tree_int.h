@@ -22,7 +22,11 @@ int tree_fill_disk(struct service *, struct cat_txn *, struct entry *, const str
 int tree_fill_setting(struct cat_txn *, struct entry *, const struct image *, enum setting_key) MUST_USE;
 
 /* from, image, owner, reviewed: -ENOENT where this image has no such file. */
-int tree_computed(const struct who *, const struct image *, const char *name, struct entry *ret) MUST_USE;
+int tree_computed(const struct image *, const char *name, struct entry *ret) MUST_USE;
+
+/* To who may not see what an image was made from, it was made from nothing: a name of another account means something else in
+ * their own tree, and is none of their business. */
+void tree_hide_lineage(const struct tree_ask *, struct image *);
 
 /* A link to a lineage that a program has just copied along, or that it saw in an image which it is deleting, is not there; but that
  * program goes on with it: sets its times, unlinks it. To that process, and no other, it resolves. */

@@ -148,7 +148,7 @@ static int list_computed(struct image_walk *w)
 	} names[] = { { "from", SLOT_LINK }, { "image", SLOT_LINK }, { "owner", SLOT_OWNER }, { "reviewed", SLOT_REVIEWED } };
 	for (unsigned n = 0; n < 4; n++) {
 		struct entry e;
-		if (COOKIE_COMPUTED + n + 1 <= w->cookie || tree_computed(w->walk->ask->who, w->image, names[n].name, &e))
+		if (COOKIE_COMPUTED + n + 1 <= w->cookie || tree_computed(w->image, names[n].name, &e))
 			continue;
 		int r = w->walk->each(w->walk->ctx, names[n].name, &e, COOKIE_COMPUTED + n + 1);
 		if (r)
@@ -166,6 +166,7 @@ static int list_image(struct walk *w, uint64_t cookie)
 		r = decide(w->ask->who, MAY_SEE, NULL, &i, w->ask->err);
 	if (r)
 		return fail(w->ask->err, -ESTALE, "this image is gone");
+	tree_hide_lineage(w->ask, &i);
 	struct image_walk in = { w, &i, cookie };
 	if (cookie < 1 && i.disk && image_disk_name(&i)[0] != '.') {
 		r = tree_fill_disk(w->ask->service, w->ask->txn, &e, &i, i.disk, w->ask->err);

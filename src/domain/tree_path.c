@@ -107,6 +107,17 @@ void tree_path(struct service *s, uint64_t node, struct buf *ret)
 	cat_end(&txn);
 }
 
+void tree_hide_lineage(const struct tree_ask *a, struct image *i)
+{
+	struct image origin;
+	if (!i->from)
+		return;
+	bool shown = image_by_id(a->txn, i->from, &origin) == 0 ? decide(a->who, MAY_SEE, NULL, &origin, NULL) == 0
+								: i->owner == a->who->account || a->who->is_operator;
+	if (!shown)
+		i->from = 0;
+}
+
 /* What an image was made from, as a path from inside the image's directory: three levels up is the root, from
  * the trash four. Where the origin is gone, the link still says where it was. */
 static int read_lineage(const struct tree_ask *a, const struct image *i, struct buf *ret)
@@ -144,8 +155,9 @@ static int read_link(const struct tree_ask *a, struct buf *ret)
 		r = decide(a->who, MAY_SEE, NULL, &i, a->err);
 	if (r)
 		return fail(a->err, -ESTALE, "this link is gone");
+	tree_hide_lineage(a, &i);
 	if (node_slot(a->node) == SLOT_LINK)
-		return read_lineage(a, &i, ret);
+		return i.from ? read_lineage(a, &i, ret) : fail(a->err, -ENOENT, "there is no such link");
 	if (node_slot(a->node) >= SLOT_KEPT_LINK)
 		return read_kept_link(a, &i, ret);
 	if (i.kind != KIND_ALIAS)

@@ -168,7 +168,7 @@ static void judge_expectations(struct service *s, const struct image *i, struct 
 		judge(v, STATE_FAILED, -EINVAL, "its bytes do not have the SHA-256 that its setting sha256 names");
 }
 
-static void look(struct service *s, const struct image *i, struct disk *disk, struct verdict *v)
+static void look(struct service *s, const struct image *i, struct disk *disk, enum upload_end end, struct verdict *v)
 {
 	struct error err = { .text = "" };
 	struct source source = { read_source, seek_source, disk, disk_size(disk) };
@@ -181,6 +181,8 @@ static void look(struct service *s, const struct image *i, struct disk *disk, st
 	if (i->shelf.type == TYPE_INSTANCE)
 		return; /* a server may do with its disk what it likes */
 	int r = probe_disk(&source, &zero, &err);
+	if (end == UPLOAD_COPIED && !zero)
+		r = 0; /* the image of a server is made whatever the server has on its disk */
 	if (zero)
 		judge(v, STATE_PENDING, 0, "so far it is nothing but zeros");
 	else if (r == -ENODATA) /* cut: more may follow (dd in pieces), so this is no failure yet */
@@ -428,7 +430,7 @@ static int settle_disk(struct settle *s, const struct tree_disk *d, struct disk 
 	else if (end == UPLOAD_BROKEN)
 		judge(&s->verdict, STATE_FAILED, 0, "a write had failed: do the upload again");
 	else
-		look(s->act.service, &d->image, disk, &s->verdict);
+		look(s->act.service, &d->image, disk, end, &s->verdict);
 	int r;
 	if (s->verdict.state == STATE_AVAILABLE) {
 		r = disks_fold(s->act.service->disks, disk, &final, err);

@@ -22,6 +22,7 @@ enum {
 	MARK_WROTE = 1,   /* written to since its last FLUSH */
 	MARK_BROKEN = 2,  /* a write failed */
 	MARK_LINEAGE = 4, /* it is known where its bytes are copied from */
+	MARK_COPIED = 32, /* … and they were copied to the end of the data there */
 	MARK_PARTIAL = 8, /* a setting's text that is no value yet is only in the daemon's memory */
 	MARK_JUDGED = 16, /* a FLUSH is at it: should the daemon die of it, the FLUSH that is sent again begins anew */
 };

@@ -77,19 +77,27 @@ static void on_entry(void *ctx, uint64_t parent, const char *name)
 
 struct writer_search {
 	uint64_t disk;
+	uint32_t but; /* not of this connection; 0: of any */
 };
 
 static int find_writer(void *ctx, const struct hold_handle *h)
 {
 	const struct writer_search *s = ctx;
-	return node_kind(h->node) == NODE_DISK && h->object == s->disk && (h->flags & O_ACCMODE) != O_RDONLY;
+	return node_kind(h->node) == NODE_DISK && h->object == s->disk && (h->flags & O_ACCMODE) != O_RDONLY &&
+	       (!s->but || h->conn != s->but);
 }
 
 /* The hold knows all open files, also those of a daemon that died. */
 static bool is_written(void *ctx, uint64_t disk)
 {
 	struct front *f = ctx;
-	struct writer_search s = { disk };
+	struct writer_search s = { disk, 0 };
+	return hold_handle_each(f->hold, find_writer, &s) != 0;
+}
+
+bool front_is_written_elsewhere(struct front *f, uint32_t conn, uint64_t disk)
+{
+	struct writer_search s = { disk, conn };
 	return hold_handle_each(f->hold, find_writer, &s) != 0;
 }
 

@@ -64,6 +64,8 @@ void fill_entry(struct ask *, const struct entry *, struct fuse_entry_param *ret
 void fill_stat(struct ask *, const struct entry *, struct stat *ret);
 double entry_timeout(const struct entry *);
 
+bool front_is_written_elsewhere(struct front *, uint32_t conn, uint64_t disk); /* open for writing in another mount */
+
 void trace_note(struct view *, uint32_t pid, uint64_t image);
 bool trace_elsewhere(struct view *, uint32_t pid, uint64_t image); /* has just looked into another image than this */
 

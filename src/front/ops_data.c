@@ -280,6 +280,16 @@ static int may_copy(struct ask *a, struct file *from, struct file *to, uint64_t 
 	return r;
 }
 
+/* A copy that has all data of its origin is whole; that it leaves out a hole at the end (and truncates later) is no lack. */
+static int note_end(struct ask *a, struct file *from, const struct map_root *root, uint64_t size, uint64_t end, struct file *to)
+{
+	uint64_t data;
+	int r = disk_seek_map(from->disk, root, size, end, true, &data, &a->err);
+	if (r == -ENXIO && !(file_marks(a->front, to) & MARK_COPIED))
+		file_mark(a->front, to, MARK_COPIED, 0);
+	return r == -ENXIO ? 0 : r;
+}
+
 static int copy(struct ask *a, struct file *from, uint64_t from_off, struct file *to, uint64_t to_off, uint64_t len, uint64_t *ret)
 {
 	if (from->kind != FILE_IS_DISK || to->kind != FILE_IS_DISK || from->disk == to->disk)
@@ -298,6 +308,8 @@ static int copy(struct ask *a, struct file *from, uint64_t from_off, struct file
 	r = may_copy(a, from, to, to_off + len, &root);
 	if (!r)
 		r = disk_copy(to->disk, to_off, &root, size, from_off, len, &a->err);
+	if (!r && from_off == to_off)
+		r = note_end(a, from, &root, size, from_off + len, to);
 	return note_failure(a, to, r);
 }
 

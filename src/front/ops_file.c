@@ -26,6 +26,11 @@ static int may_open_disk(struct ask *a, uint64_t node, int flags, bool *ret_fixe
 	if (writing && d.is_main && d.image.used)
 		return fail(&a->err, -EPERM, "the disk of %s has been used (read, copied or started from) and never changes again; "
 			    "make another image", d.image.name);
+	/* The locks that QEMU takes hold in one mount only, and each has its own cache. */
+	if (writing && d.is_main && image_is_running(&d.image) &&
+	    front_is_written_elsewhere(a->front, a->who.conn, d.row.no))
+		return fail(&a->err, -EBUSY, "the disk of %s is open for writing in another mount (is the server running there?)",
+			    d.image.name);
 	/* Pages that are kept are read without asking: only what has been used already may be, else its first use went unnoticed. */
 	*ret_fixed = d.is_main && d.image.used && image_is_settled(&d.image);
 	return 0;
@@ -152,6 +157,7 @@ static int flush_disk(struct ask *a, struct file *f)
 		return 0;
 	enum upload_end end = marks & MARK_BROKEN		 ? UPLOAD_BROKEN
 			      : process_was_killed(a->who.pid) ? UPLOAD_KILLED
+			      : marks & MARK_COPIED	       ? UPLOAD_COPIED
 							       : UPLOAD_CLOSED;
 	f->marked_wrote = false;
 	file_mark(a->front, f, MARK_JUDGED, MARK_WROTE);

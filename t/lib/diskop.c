@@ -130,6 +130,7 @@ static int count_check(char **args)
 			exit(1);
 		}
 	printf("%" PRIu64 "\n", last);
+	free(values);
 	return 0;
 }
 

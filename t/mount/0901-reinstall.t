@@ -94,6 +94,14 @@ refused 'ln -sfn' EBUSY 'open for writing' ln -sfn ../../custom/other "$I/v/imag
 is 'nothing is gone' "$(ls -A "$I/v" | sort | tr '\n' ' ')" 'description disk image '
 refused 'nor by rmdir' EBUSY 'open for writing' rm "$disk"
 let_go
+hold_open "$disk"
+M=$T/other mount_store
+REFUSED_WHY=$T/other/.why refused 'writing to it in another mount' EBUSY 'in another mount' \
+	try_write "$T/other/ap-beijing/instances/v/disk" 0 hello
+ok 'reading is free' cat "$T/other/ap-beijing/instances/v/disk"
+let_go
+ok 'afterwards writing is, too' wait_until 10 dd if="$a" of="$T/other/ap-beijing/instances/v/disk" bs=512 count=1 conv=notrunc
+M=$T/other umount_store
 exec 7<"$disk"
 ok 'a reader is in nobodys way: ln -sfn' ln -sfn ../../custom/other "$I/v/image"
 ok 'and reads on what it had opened' bash -c "cmp - '$a' <&7"

@@ -138,6 +138,18 @@ dd if="$T/change" of="$T/model" bs=64K seek=100 conv=notrunc status=none
 truncate -s 2G "$T/model"
 holds 'it is right' cost "$T/model"
 
+begin 'whatever is on the disk'
+dd if=/dev/urandom of="$I/cost/disk" bs=1M count=1 conv=notrunc status=none
+printf '\x55\xaa' | dd of="$I/cost/disk" bs=1 seek=510 conv=notrunc status=none
+truncate -s $(((2 << 30) + 12345)) "$I/cost/disk"
+ok 'an image of a disk that no system understands' cp -r "$I/cost" "$C/strange"
+ok 'is one' same "$I/cost/disk" "$C/strange/disk"
+is 'and available' "$(state_of strange)" available
+ok 'it can be copied on' cp -r "$C/strange" "$C2/strange"
+is 'and started' "$(cp -r "$C/strange" "$I/strange" && status_of "$I/strange" state)" available
+mkdir "$C/import"
+fails 'an import of the same is refused' 'Invalid argument' cp --reflink=never "$I/cost/disk" "$C/import/x.img"
+
 begin 'an image is independent of its instance'
 rm -r "$I/v"
 purge_trash
