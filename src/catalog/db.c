@@ -27,6 +27,7 @@
 #define READERS_MAX 1022 /* transactions at the same time, idle ones included */
 #define IDLE_MAX 32
 #define FORMAT_VERSION 1
+#define RESERVE_MAX ((uint64_t)8 << 20)
 
 static const char *const table_names[DB_TABLES_] = {
 	[DB_META] = "meta",
@@ -47,6 +48,7 @@ struct catalog {
 	bool readonly;
 	int lock_fd; /* the folder, locked */
 	struct commit_queue *queue;
+	uint64_t reserved; /* bytes of the file that have their space; whoever writes has it */
 	pthread_mutex_t lock; /* guards idle, n_idle */
 	struct cat_txn *idle;
 	unsigned n_idle;
@@ -202,11 +204,34 @@ static int open_tables(struct catalog *cat, bool create, struct error *err)
 	return rc ? fail_lmdb(err, rc, "The catalog's tables cannot be opened") : 0;
 }
 
+static uint64_t used_bytes(MDB_env *env)
+{
+	MDB_envinfo info;
+	MDB_stat s;
+	if (mdb_env_info(env, &info) || mdb_env_stat(env, &s))
+		return 0;
+	return ((uint64_t)info.me_last_pgno + 1) * s.ms_psize;
+}
+
+/* Deleting needs new pages before it gives any back. They have their space ahead of time, as many as there are pages to
+ * change, so that on a full disk one can still delete. What cannot be reserved is tried again later. */
+static void reserve(struct catalog *cat)
+{
+	uint64_t used = used_bytes(cat->env), more = MIN(used, RESERVE_MAX);
+	int fd;
+	if (cat->readonly || used + more / 2 <= cat->reserved || mdb_env_get_fd(cat->env, &fd))
+		return;
+	if (fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)(used + more)) == 0)
+		cat->reserved = used + more;
+}
+
 static int open_steps(struct catalog *cat, const char *dir, int flags, uint64_t map_size, struct error *err)
 {
 	int r = open_env(cat, dir, map_size, err);
 	if (r == 0)
 		r = open_tables(cat, flags & CAT_CREATE, err);
+	if (r == 0)
+		reserve(cat);
 	if (r == 0 && (flags & CAT_CREATE))
 		r = io_sync_dir_fd(cat->lock_fd, err);
 	if (r && (flags & CAT_CREATE)) { /* half a catalog is none */
@@ -358,6 +383,7 @@ int db_write_begin(struct catalog *cat, struct cat_txn *parent, struct cat_txn *
 int db_write_commit(struct cat_txn *txn, struct error *err)
 {
 	int rc = mdb_txn_commit(txn->mdb);
+	reserve(txn->catalog);
 	if (rc == 0)
 		return 0;
 	txn_code(txn, rc);
@@ -578,13 +604,12 @@ int db_walk_back(struct cat_txn *txn, enum db_table table, db_each each, void *c
 void cat_stat(struct catalog *cat, struct cat_stat *ret)
 {
 	MDB_envinfo info;
-	MDB_stat s;
 	memset(ret, 0, sizeof *ret);
 	commit_queue_stat(cat->queue, &ret->commits, &ret->commit_requests);
-	if (mdb_env_info(cat->env, &info) || mdb_env_stat(cat->env, &s))
+	if (mdb_env_info(cat->env, &info))
 		return;
 	ret->map_size = info.me_mapsize;
-	ret->used_bytes = ((uint64_t)info.me_last_pgno + 1) * s.ms_psize;
+	ret->used_bytes = used_bytes(cat->env);
 }
 
 int catalog_copy(struct catalog *cat, int fd, struct error *err)

@@ -48,7 +48,7 @@ void act_shelf_changed(struct act *a, const struct shelf *s, const char *name)
 
 void act_drop_disk(struct act *a, uint64_t disk)
 {
-	for (unsigned i = 0; i < 4; i++)
+	for (unsigned i = 0; i < ACT_DROPS; i++)
 		if (!a->dropped[i]) {
 			a->dropped[i] = disk;
 			return;
@@ -144,7 +144,7 @@ int act_run(struct act *a, struct error *err)
 			(void)fail(err, r, "the catalog refused (%s)", err_name(r));
 		return r;
 	}
-	for (unsigned i = 0; i < 4 && a->dropped[i]; i++)
+	for (unsigned i = 0; i < ACT_DROPS && a->dropped[i]; i++)
 		disks_drop(a->service->disks, a->dropped[i]);
 	if (a->dropped[0])
 		gc_wake(a->service->gc);

@@ -6,6 +6,7 @@
 #include "domain/tree.h"
 
 #define ACT_EVENTS 12
+#define ACT_DROPS 48 /* more than an image has: PURGED_MAX */
 
 struct act {
 	struct service *service;
@@ -27,7 +28,7 @@ struct act {
 	int outcome;     /* for the log: it was carried out, and this is what came of it */
 	uint32_t owner;  /* account it was done to; 0: the doer's own */
 	char path[400], detail[300];
-	uint64_t dropped[4]; /* disks that are gone after the commit */
+	uint64_t dropped[ACT_DROPS]; /* disks that are gone after the commit */
 	struct {
 		uint64_t node;
 		char name[TRASH_NAME_MAX + 1]; /* "": the node itself changed */

@@ -213,19 +213,10 @@ static int find_setting(void *ctx, uint8_t key, const char *value, unsigned len)
 	return key < SET_MAX_ || (len > 8 && value[8] != '.') ? 1 : 0;
 }
 
-static int drop_scratch(void *ctx, uint8_t key, const char *value, unsigned len)
-{
-	struct act *a = ctx;
-	(void)key;
-	if (len >= 8)
-		act_drop_disk(a, get_le64(value));
-	return 0;
-}
-
 static int remove_image(struct cat_txn *txn, struct act *a, const struct shelf *shelf, struct error *err)
 {
 	struct image i;
-	uint64_t disk;
+	struct purged purged;
 	int r = image_find(txn, shelf, a->name, &i);
 	if (!r)
 		r = decide(a->who, MAY_DELETE, shelf, &i, err);
@@ -241,8 +232,10 @@ static int remove_image(struct cat_txn *txn, struct act *a, const struct shelf *
 	act_path_image(a, txn, &i);
 	act_shelf_changed(a, shelf, a->name);
 	a->not_logged = i.trashed != 0; /* the deletion was logged when its disk went */
-	r = setting_each(txn, i.node, drop_scratch, a);
-	return r ? r : trash_purge_row(txn, &i, &disk);
+	r = trash_purge_row(txn, &i, &purged);
+	for (unsigned n = 0; n < purged.n && !r; n++)
+		act_drop_disk(a, purged.disks[n]);
+	return r;
 }
 
 static int find_row(void *ctx, const struct image *i)

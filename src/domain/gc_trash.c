@@ -92,7 +92,7 @@ static int search(struct gc_work *w, struct search *s, struct error *err)
 struct changed {
 	struct shelf shelf, old_shelf;
 	char name[TRASH_NAME_MAX + 1], old_name[TRASH_NAME_MAX + 1];
-	uint64_t disk; /* to be dropped */
+	struct purged purged; /* disks to be dropped */
 };
 
 struct change {
@@ -149,8 +149,8 @@ static void tell_entry(const struct service_events *e, const struct shelf *shelf
 
 static void tell(struct service *s, const struct changed *c)
 {
-	if (c->disk)
-		disks_drop(s->disks, c->disk);
+	for (unsigned i = 0; i < c->purged.n; i++)
+		disks_drop(s->disks, c->purged.disks[i]);
 	tell_entry(&s->events, &c->old_shelf, c->old_name);
 	if (c->name[0])
 		tell_entry(&s->events, &c->shelf, c->name);
@@ -177,7 +177,7 @@ static int change_found(struct gc_work *w, struct change *c, uint64_t *ret_count
 
 static int purge(struct cat_txn *txn, struct change *c, struct image *image, struct error *err)
 {
-	int r = trash_purge_row(txn, image, &c->done[c->n_done].disk);
+	int r = trash_purge_row(txn, image, &c->done[c->n_done].purged);
 	return r < 0 ? fail(err, r, "%s cannot be removed from the trash (%s).", image->name, err_name(r)) : 0;
 }
 

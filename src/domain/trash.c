@@ -70,34 +70,28 @@ int disk_row_release(struct cat_txn *txn, uint64_t disk)
 	return disk_row_remove(txn, disk);
 }
 
-struct scratch_disks {
-	uint64_t disks[64];
-	unsigned n;
-};
+_Static_assert(PURGED_MAX > SET_SCRATCH_MAX - SET_SCRATCH + 1, "room for all disks of an image");
 
 static int note_scratch(void *ctx, uint8_t key, const char *value, unsigned len)
 {
-	struct scratch_disks *all = ctx;
-	if (key >= SET_SCRATCH && key <= SET_SCRATCH_MAX && len >= 8 && all->n < 64)
+	struct purged *all = ctx;
+	if (key >= SET_SCRATCH && key <= SET_SCRATCH_MAX && len >= 8 && get_le64(value) != all->disks[0])
 		all->disks[all->n++] = get_le64(value);
 	return 0;
 }
 
-int trash_purge_row(struct cat_txn *txn, const struct image *image, uint64_t *ret_disk)
+int trash_purge_row(struct cat_txn *txn, const struct image *image, struct purged *ret)
 {
-	struct scratch_disks scratch = { .n = 0 };
-	int r = setting_each(txn, image->node, note_scratch, &scratch);
-	for (unsigned i = 0; i < scratch.n && !r; i++)
-		if (scratch.disks[i] != image->disk)
-			r = disk_row_release(txn, scratch.disks[i]);
-	if (!r && image->disk)
-		r = disk_row_release(txn, image->disk);
-	*ret_disk = image->disk;
+	*ret = (struct purged){ .disks = { image->disk }, .n = image->disk != 0 };
+	int r = setting_each(txn, image->node, note_scratch, ret);
+	for (unsigned i = 0; i < ret->n && !r; i++)
+		r = disk_row_release(txn, ret->disks[i]);
 	return r ? r : image_remove(txn, image->node);
 }
 
 struct purge {
-	uint64_t node, disk;
+	uint64_t node;
+	struct purged purged;
 };
 
 static int purge(struct cat_txn *txn, void *arg, struct error *err)
@@ -107,7 +101,7 @@ static int purge(struct cat_txn *txn, void *arg, struct error *err)
 	int r = image_get(txn, p->node, &image);
 	if (r)
 		return fail(err, r, "there is no such image any more");
-	return trash_purge_row(txn, &image, &p->disk);
+	return trash_purge_row(txn, &image, &p->purged);
 }
 
 int trash_purge(struct service *s, uint64_t node, struct error *err)
@@ -116,8 +110,8 @@ int trash_purge(struct service *s, uint64_t node, struct error *err)
 	int r = cat_write(s->catalog, purge, &p, err);
 	if (r)
 		return r;
-	if (p.disk)
-		disks_drop(s->disks, p.disk);
+	for (unsigned i = 0; i < p.purged.n; i++)
+		disks_drop(s->disks, p.purged.disks[i]);
 	gc_wake(s->gc);
 	return 0;
 }

@@ -14,8 +14,13 @@ int trash_put(struct service *, struct cat_txn *, struct image *, struct error *
 /* Delete for good: row, settings, disk row and references; then its open disk and overlay. A transaction of its own. */
 int trash_purge(struct service *, uint64_t node, struct error *err) MUST_USE;
 
-/* The same inside a transaction; *ret_disk is the disk to be dropped (disks_drop) after the commit, 0 if none. */
-int trash_purge_row(struct cat_txn *, const struct image *, uint64_t *ret_disk) MUST_USE;
+/* The same inside a transaction; *ret has the disks to be dropped (disks_drop) after the commit. */
+#define PURGED_MAX 41 /* the image's, and its unfinished files */
+struct purged {
+	uint64_t disks[PURGED_MAX];
+	unsigned n;
+};
+int trash_purge_row(struct cat_txn *, const struct image *, struct purged *ret) MUST_USE;
 
 /* Drop a disk row and the references it and its holds count. */
 int disk_row_release(struct cat_txn *, uint64_t disk) MUST_USE;

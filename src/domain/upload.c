@@ -415,7 +415,7 @@ void upload_measure(struct service *s, struct disk *disk)
 static void after_commit(struct settle *s)
 {
 	const struct service_events *e = &s->act.service->events;
-	for (unsigned n = 0; n < 4 && s->act.dropped[n]; n++)
+	for (unsigned n = 0; n < ACT_DROPS && s->act.dropped[n]; n++)
 		disks_drop(s->act.service->disks, s->act.dropped[n]);
 	for (unsigned n = 0; n < s->act.n_events; n++)
 		if (e->inode)

@@ -91,4 +91,18 @@ packs_between 'only the last is kept' 12 13
 holds 'which is right' often "$b"
 ok 'everything is in order' imagefs check --read-data "$STORE"
 
+begin 'unfinished files'
+no_overlay() { [ -z "$(ls "$STORE/overlay")" ]; }
+scratch_files() {
+	local n
+	for n in 1 2 3 4 5 6; do
+		head -c 100000 /dev/urandom >"$1/.file$n"
+	done
+}
+wait_until 5 no_overlay
+image many
+scratch_files "$C/many"
+is 'what is written has files in the store' "$(ls "$STORE/overlay" | grep -c data)" 6
+ok 'an image with unfinished files alone can be removed' rmdir "$C/many"
+ok 'and nothing is left of them' wait_until 5 no_overlay
 done_testing

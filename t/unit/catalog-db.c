@@ -394,6 +394,39 @@ static void expect_property(struct catalog *cat, const char *want)
 	cat_end(&txn);
 }
 
+static int grow_some(struct cat_txn *txn, void *arg, struct error *err)
+{
+	unsigned step = *(unsigned *)arg;
+	int r = 0;
+	(void)err;
+	for (unsigned i = 0; r == 0 && i < 500; i++) {
+		struct image image = { .node = cat_next(txn, COUNTER_NODE), .shelf = { 1, step + 1, TYPE_CUSTOM, false } };
+		snprintf(image.name, sizeof image.name, "image %u", i);
+		r = image_put(txn, &image);
+	}
+	return r;
+}
+
+/* On a full disk one must be able to delete, and that takes pages before it gives any back. */
+static void test_reserve(void)
+{
+	char dir[300], path[320];
+	struct cat_stat numbers;
+	struct stat st;
+	struct catalog *cat = open_or_bail(folder("reserve", dir), CAT_CREATE);
+	bool enough = true;
+	snprintf(path, sizeof path, "%s/data.mdb", dir);
+	for (unsigned step = 0; step < 10; step++) {
+		enough &= cat_write(cat, grow_some, &step, NULL) == 0 && stat(path, &st) == 0;
+		cat_stat(cat, &numbers);
+		enough &= (uint64_t)st.st_blocks * 512 >= numbers.used_bytes * 3 / 2;
+	}
+	ok(enough, "it has space for half as many pages again (%llu, %llu)", (unsigned long long)numbers.used_bytes,
+	   (unsigned long long)st.st_blocks * 512);
+	ok((uint64_t)st.st_size < numbers.used_bytes + 65536, "which are no part of the file yet");
+	catalog_close(cat);
+}
+
 static void test_two_and_copy(void)
 {
 	char dir[300], path[320], one[] = "one", two[] = "two";
@@ -434,6 +467,7 @@ int main(void)
 	test_readonly();
 	test_counters();
 	test_readers();
+	test_reserve();
 	test_two_and_copy();
 	return done_testing();
 }
