@@ -207,6 +207,9 @@ void op_fsync(fuse_req_t req, fuse_ino_t node, int data, struct fuse_file_info *
 		session_blocking_begin();
 		r = disk_sync(f->disk, &a.err);
 		session_blocking_end();
+		/* What was written may be lost: as after a write that failed, it must not become available. */
+		if (r && (file_marks(a.front, f) & MARK_WROTE))
+			file_mark(a.front, f, MARK_BROKEN, 0);
 	}
 	file_put(a.front, &f);
 	reply_done(&a, r);
