@@ -225,6 +225,9 @@ static int publish(struct job *j, struct error *err)
 			return fail(err, -EFBIG, "the map of disk %" PRIu64 " changes in too many places at once", j->d->number);
 		j->full[j->n_full++] = steal(&j->c->batch->writer);
 	}
+	/* After the chunks were read: what a failed sync lost until now may be among them. */
+	if (r == 0)
+		r = overlay_check(j->d->overlay, err);
 	return r ? r : call_hook(j, err);
 }
 

@@ -57,6 +57,8 @@ int overlay_drop_from(struct overlay *, uint64_t chunk, struct error *err) MUST_
 /* The parts of a drop, for many at once: clear the bits of chunks, make that durable once, then punch those
  * whose bits are still clear. sync_bits() costs nothing when no clear bit was ever durable as set. */
 void overlay_clear(struct overlay *, uint64_t chunk);
+/* Can what it holds be believed? Not after a sync that failed: the page cache may have thrown away what was not written. */
+int overlay_check(const struct overlay *, struct error *err) MUST_USE;
 int overlay_sync_bits(struct overlay *, struct error *err) MUST_USE;
 int overlay_punch(struct overlay *, uint64_t chunk, uint64_t count, struct error *err) MUST_USE;
 

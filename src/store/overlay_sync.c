@@ -278,7 +278,7 @@ static int checkpoint(struct overlay *o, struct pending *p, struct error *err)
 
 /* --- what the others see --- */
 
-static int say_broken(const struct overlay *o, struct error *err)
+int overlay_check(const struct overlay *o, struct error *err)
 {
 	int code = atomic_load(&o->broken);
 	if (code)
@@ -291,9 +291,9 @@ int overlay_sync_bits(struct overlay *o, struct error *err)
 {
 	WITH_RDLOCK(&o->files);
 	if (!atomic_load(&o->there))
-		return say_broken(o, err);
+		return overlay_check(o, err);
 	WITH_LOCK(&o->syncing);
-	int r = say_broken(o, err);
+	int r = overlay_check(o, err);
 	if (r || !o->durable) /* .bits has nothing that could be cleared */
 		return r;
 	struct pending p;
@@ -307,9 +307,9 @@ int overlay_sync(struct overlay *o, struct error *err)
 {
 	WITH_RDLOCK(&o->files);
 	if (!atomic_load(&o->there))
-		return say_broken(o, err);
+		return overlay_check(o, err);
 	WITH_LOCK(&o->syncing); /* who finds nothing to do waits for the sync that does it */
-	int r = say_broken(o, err);
+	int r = overlay_check(o, err);
 	if (r)
 		return r;
 	struct pending p = take_pending(o);

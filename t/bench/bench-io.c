@@ -4,6 +4,8 @@
  *   bench-io window FILE SPAN           offset (multiple of 1 MiB) of the SPAN bytes with most data in them
  *   bench-io seq FILE OFFSET LENGTH     MB/s of reading it in 1 MiB steps
  *   bench-io rand FILE OFFSET LENGTH N  4 KiB reads a second, N of them at random
+ *   bench-io write FILE OFFSET LENGTH N [sync]   4 KiB writes a second, N of them at random, with an fsync at the end (sync: with
+ *                                       fdatasync after each)
  *   bench-io stat DIR SECONDS           stat(2) calls a second over the entries of DIR
  *   bench-io limit FILE OFFSET LENGTH   MB/s at which one processor can hash (SHA-256) and compress (zstd -3) these bytes
  *                                       in pieces of 64 KiB, and decompress them: two numbers
@@ -148,6 +150,28 @@ static int random_reads(const char *path, uint64_t offset, uint64_t length, uint
 	return 0;
 }
 
+static int random_writes(const char *path, uint64_t offset, uint64_t length, uint64_t count, int sync_each)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	char buf[4096];
+	uint64_t seed = (uint64_t)getpid() << 32 ^ (uint64_t)time(NULL);
+	if (fd < 0)
+		die(path);
+	double start = now();
+	for (uint64_t i = 0; i < count; i++) {
+		for (size_t b = 0; b < sizeof buf; b += 8)
+			memcpy(buf + b, &(uint64_t){ next_random(&seed) }, 8);
+		if (pwrite(fd, buf, sizeof buf, (off_t)(offset + next_random(&seed) % (length / 4096) * 4096)) != sizeof buf ||
+		    (sync_each && fdatasync(fd)))
+			die(path);
+	}
+	if (fsync(fd))
+		die(path);
+	printf("%.0f\n", (double)count / (now() - start));
+	close(fd);
+	return 0;
+}
+
 static int stats(const char *path, double seconds)
 {
 	struct stat st;
@@ -178,10 +202,13 @@ int main(int argc, char **argv)
 		return seq(argv[2], strtoull(argv[3], NULL, 0), strtoull(argv[4], NULL, 0));
 	if (argc == 6 && strcmp(argv[1], "rand") == 0)
 		return random_reads(argv[2], strtoull(argv[3], NULL, 0), strtoull(argv[4], NULL, 0), strtoull(argv[5], NULL, 0));
+	if ((argc == 6 || argc == 7) && strcmp(argv[1], "write") == 0)
+		return random_writes(argv[2], strtoull(argv[3], NULL, 0), strtoull(argv[4], NULL, 0), strtoull(argv[5], NULL, 0),
+				     argc == 7);
 	if (argc == 4 && strcmp(argv[1], "stat") == 0)
 		return stats(argv[2], strtod(argv[3], NULL));
 	if (argc == 5 && strcmp(argv[1], "limit") == 0)
 		return limit(argv[2], strtoull(argv[3], NULL, 0), strtoull(argv[4], NULL, 0));
-	fprintf(stderr, "usage: bench-io window|seq|rand|stat|limit …\n");
+	fprintf(stderr, "usage: bench-io window|seq|rand|write|stat|limit …\n");
 	return 2;
 }

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -304,8 +305,17 @@ static void note_sync(int fd)
 /* --- in place of libc's --- */
 
 /* While a folder is watched nothing is really synced: no test cuts the real power. */
+static _Atomic int failing;
+
+void power_fail_sync(int code) { failing = code; }
+
 static int sync_call(long call, int fd)
 {
+	int code = atomic_exchange(&failing, 0);
+	if (code) {
+		errno = code;
+		return -1;
+	}
 	if (!is_watching())
 		return (int)syscall(call, fd);
 	note_sync(fd);

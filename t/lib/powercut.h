@@ -22,6 +22,7 @@ void power_cut(const char *to);                   /* make the folder `to` what t
 /* Cut at the start of the n-th fdatasync, fsync or unlink in the folder from now on (1: the next), into `to`. `then` is
  * called right after. */
 void power_cut_at(unsigned n, const char *to, void (*then)(void *ctx), void *ctx);
+void power_fail_sync(int code); /* the next fdatasync or fsync of any file fails with this errno */
 bool power_was_cut(void); /* has it come to that? */
 
 #endif

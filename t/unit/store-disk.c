@@ -828,6 +828,23 @@ static void test_background(void)
 	end_owner(&o);
 }
 
+/* What a failed sync lost may have been thrown out of the page cache: what is read from there is not believed any more. */
+static void test_failed_sync(void)
+{
+	uint8_t buf[3 * CHUNK_SIZE];
+	struct owner o;
+	struct error err;
+	new_owner(&o, 45);
+	fill(buf, sizeof buf);
+	put(&o, buf, sizeof buf, 0);
+	power_fail_sync(EIO);
+	is_int(disk_sync(o.disk, &err), -EIO, "a sync that fails");
+	is_int(disk_sync(o.disk, &err), -EIO, "is not made good by the next one");
+	is_int(disk_fold(o.disk, NULL, &err), -EIO, "nor does the disk become a map");
+	is_int(o.finals, 0, "nothing was committed");
+	end_owner(&o);
+}
+
 /* Syncs until it is told of an error, like a program that has the same disk open. */
 struct taking {
 	struct owner *o;
@@ -1007,6 +1024,7 @@ int main(void)
 	test_stale();
 	test_background();
 	test_trouble_taken();
+	test_failed_sync();
 	test_race();
 	test_slivers();
 	test_sequential();
