@@ -49,6 +49,7 @@ struct gc {
 	bool started, stop, woken;
 	unsigned holders, steps; /* steps under way: the collecting thread's, and the squeezing one's */
 	int64_t changed_at;  /* when something was last changed (gc_wake) */
+	_Atomic int64_t used_at; /* when something was last read; not under the lock */
 	pthread_t thread, squeeze_thread;
 	struct pin *pins[PIN_BUCKETS];
 	uint64_t bad[BAD_MAX];
@@ -275,6 +276,11 @@ static void *collect(void *arg)
 	}
 }
 
+void gc_note_use(struct gc *gc)
+{
+	gc->used_at = clock_read_(CLOCK_MONOTONIC_COARSE); /* no system call */
+}
+
 void gc_wake(struct gc *gc)
 {
 	WITH_LOCK(&gc->lock);
@@ -294,8 +300,8 @@ bool gc_stopping(struct gc *gc)
 bool gc_wait_quiet(struct gc *gc)
 {
 	WITH_LOCK(&gc->lock);
-	while (!gc->stop && clock_mono() - gc->changed_at < QUIET)
-		wait_until(gc, gc->changed_at + QUIET, false);
+	while (!gc->stop && clock_mono() - MAX(gc->changed_at, gc->used_at) < QUIET)
+		wait_until(gc, MAX(gc->changed_at, gc->used_at) + QUIET, false);
 	return !gc->stop;
 }
 

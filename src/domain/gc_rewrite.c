@@ -131,6 +131,12 @@ static int copy_items(struct compaction *c, const struct pack_item *items, size_
 	return 0;
 }
 
+static int compare_offsets(const void *a, const void *b)
+{
+	uint32_t x = ((const struct pack_item *)a)->place.offset, y = ((const struct pack_item *)b)->place.offset;
+	return x < y ? -1 : x > y;
+}
+
 static int copy_pack(struct compaction *c, const struct pack_row *row, struct error *err)
 {
 	AUTO_FREE struct pack_item *items = NULL;
@@ -139,6 +145,9 @@ static int copy_pack(struct compaction *c, const struct pack_row *row, struct er
 	int r = pack_read_index(c->work->service->store->backend, row->no, &items, &count, &why);
 	if (r == 0)
 		r = keep_live(c->work, row->domain, items, &count, &why);
+	/* The index is in the order of the hashes; frames stay in that of the disks, which is the one that they are read in. */
+	if (r == 0)
+		qsort(items, count, sizeof *items, compare_offsets);
 	if (r == 0)
 		r = copy_items(c, items, count, &why);
 	if (r < 0 && !is_damage(r)) {

@@ -9,6 +9,7 @@
 #include "base/num.h"
 #include "domain/acts.h"
 #include "domain/decide.h"
+#include "domain/gc.h"
 #include "domain/upload.h"
 #include "front/front_int.h"
 
@@ -47,6 +48,7 @@ static int note_read(struct ask *a, struct file *f)
 
 static void read_disk(struct ask *a, struct file *f, size_t size, off_t offset)
 {
+	gc_note_use(a->front->service->gc);
 	char *buf = reply_buffer();
 	int r = buf ? note_read(a, f) : -ENOMEM;
 	ssize_t n = r		? r

@@ -184,6 +184,30 @@ static bool reads_words(struct rig *rig, uint64_t node, const uint8_t *text, siz
 	return same;
 }
 
+/* Where the chunks of a disk lie in their pack: the rank of each. */
+static void ranks_of(struct rig *rig, uint64_t node, unsigned count, unsigned *ret)
+{
+	struct disk_row row;
+	struct cat_txn *txn;
+	struct error err;
+	uint32_t offsets[64];
+	if (cat_begin(rig->service->catalog, &txn, &err) || disk_row_get(txn, rig_disk_of(rig, node), &row))
+		bail("no disk");
+	for (unsigned i = 0; i < count; i++) {
+		struct object_row object;
+		struct hash h;
+		if (map_find(rig->service->store, row.domain, &row.root, i, &h, &err) || object_get(txn, row.domain, &h, &object))
+			bail("no chunk %u", i);
+		offsets[i] = object.place.offset;
+	}
+	cat_end(&txn);
+	for (unsigned i = 0; i < count; i++) {
+		ret[i] = 0;
+		for (unsigned k = 0; k < count; k++)
+			ret[i] += offsets[k] < offsets[i];
+	}
+}
+
 static void test_squeeze(void)
 {
 	enum { LEN = 40 * CHUNK_SIZE };
@@ -195,10 +219,14 @@ static void test_squeeze(void)
 	uint64_t a = rig_image(&rig, "a", STATE_AVAILABLE);
 	write_words(&rig, a, text, LEN);
 	collect(&rig);
+	unsigned ranks[40], ranks_after[40];
+	ranks_of(&rig, a, 40, ranks);
 	struct rig_totals before = rig_totals(&rig);
 	is_int(gc_squeeze(rig.service->gc, NULL, NULL, &report, &err), 0, "packs are compressed harder");
 	struct rig_totals after = rig_totals(&rig);
 	ok(report.packs_compacted == before.packs && after.packs == before.packs && after.files == after.packs, "each once");
+	ranks_of(&rig, a, 40, ranks_after);
+	ok(memcmp(ranks, ranks_after, sizeof ranks) == 0, "in the order in which they were written, which is that of reading");
 	ok(after.bytes < before.bytes * 97 / 100 && after.objects == before.objects, "they take less: %llu for %llu bytes",
 	   (unsigned long long)after.bytes, (unsigned long long)before.bytes);
 	is_int(gc_squeeze(rig.service->gc, NULL, NULL, &report, &err), 0, "again");
