@@ -364,5 +364,8 @@ int main(int argc, char **argv)
 	check_all(&f);
 	do_reopen(&f);
 	check_all(&f);
+	free(f.model);
+	free(f.buffer);
+	free(f.source_bytes);
 	return 0;
 }
