@@ -24,7 +24,6 @@ static void encode(const struct disk_row *d, struct record *r)
 	record_u8(r, d->root.levels);
 	record_u64(r, (uint64_t)d->mtime);
 	record_u64(r, d->stored);
-	record_u64(r, d->stored_alone);
 	record_u8(r, d->has_sha);
 	record_bytes(r, d->sha256.b, HASH_SIZE);
 }
@@ -43,7 +42,6 @@ static int decode(uint64_t no, struct bytes value, struct disk_row *ret)
 	ret->root.levels = field_u8(&f);
 	ret->mtime = (int64_t)field_u64(&f);
 	ret->stored = field_u64(&f);
-	ret->stored_alone = field_u64(&f);
 	ret->has_sha = field_bool(&f);
 	field_bytes(&f, ret->sha256.b, HASH_SIZE);
 	return fields_end(&f);

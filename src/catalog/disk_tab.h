@@ -15,7 +15,6 @@ struct disk_row {
 	struct map_root root; /* a reference to root.hash is counted for this row (unless it is hash_none) */
 	int64_t mtime;   /* ns: when its content came to be */
 	uint64_t stored;       /* compressed bytes of all it names (each once) */
-	uint64_t stored_alone; /* of these, what nothing else named when it was sealed */
 	bool has_sha;
 	struct hash sha256;    /* of the `size` bytes */
 };

@@ -3,14 +3,9 @@
  *
  * It cannot be made of the chunks' hashes, and hashing a disk takes as long as reading it: too long for the close of an upload, which
  * has the digest of its map at once. */
-#include <stdlib.h>
-
-#include "base/cleanup.h"
 #include "domain/disks.h"
 #include "domain/gc_int.h"
 #include "domain/upload.h"
-
-#define STEP (1u << 20)
 
 struct wanted {
 	struct cat_txn *txn;
@@ -28,22 +23,7 @@ static int find_unsummed(void *ctx, const struct image *i)
 	return 1;
 }
 
-static int sum_disk(struct gc *gc, struct disk *disk, struct hash *ret, struct error *err)
-{
-	AUTO_FREE uint8_t *buf = malloc(STEP);
-	struct hasher *h = hasher_new();
-	struct disk_ahead ahead = { 0, 0 };
-	uint64_t offset = 0;
-	ssize_t n = buf ? 1 : -ENOMEM;
-	while (n > 0 && !gc_stopping(gc) && (n = disk_read(disk, buf, STEP, offset, &ahead, err)) > 0) {
-		hasher_add(h, buf, (size_t)n);
-		offset += (uint64_t)n;
-	}
-	if (n == 0)
-		hasher_end(h, ret);
-	hasher_free(h);
-	return n > 0 ? -ECANCELED : (int)n;
-}
+static bool is_stopping(void *gc) { return gc_stopping(gc); }
 
 struct summed {
 	const struct wanted *wanted;
@@ -70,7 +50,7 @@ static int sum_wanted(struct gc_work *w, const struct wanted *wanted, struct err
 	int r = disks_get(w->service->disks, wanted->row.no, &disk, err);
 	if (r)
 		return r == -ESTALE ? 0 : r;
-	r = sum_disk(w->gc, disk, &s.sum, err);
+	r = upload_hash(disk, is_stopping, w->gc, &s.sum, err);
 	disks_put(w->service->disks, &disk);
 	return r ? r : cat_write(w->service->catalog, write_sum, &s, err);
 }

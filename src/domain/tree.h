@@ -23,11 +23,6 @@ struct entry {
 	bool fleeting; /* name and attributes may change at any moment: timeout 0 */
 };
 
-/* A place in the tree by its number. */
-struct shelf_place {
-	struct shelf shelf;
-	bool is_shelf; /* a directory that holds images */
-};
 /* Which shelf a directory node stands for, to this viewer. false: it is none. */
 bool tree_shelf(const struct who *, uint64_t node, struct shelf *ret);
 

@@ -94,7 +94,7 @@ static int seek_source(void *ctx, uint64_t offset, uint64_t *ret, struct error *
 	return r == -ENXIO ? 0 : r;
 }
 
-static int hash_disk(struct disk *disk, struct hash *ret, struct error *err)
+int upload_hash(struct disk *disk, bool (*stop)(void *ctx), void *ctx, struct hash *ret, struct error *err)
 {
 	enum { STEP = 1 << 20 };
 	uint8_t *buf = malloc(STEP);
@@ -102,7 +102,7 @@ static int hash_disk(struct disk *disk, struct hash *ret, struct error *err)
 	struct disk_ahead ahead = { 0, 0 };
 	uint64_t offset = 0;
 	ssize_t n = buf ? 1 : -ENOMEM;
-	while (n > 0 && (n = disk_read(disk, buf, STEP, offset, &ahead, err)) > 0) {
+	while (n > 0 && !(stop && stop(ctx)) && (n = disk_read(disk, buf, STEP, offset, &ahead, err)) > 0) {
 		hasher_add(h, buf, (size_t)n);
 		offset += (uint64_t)n;
 	}
@@ -110,7 +110,7 @@ static int hash_disk(struct disk *disk, struct hash *ret, struct error *err)
 		hasher_end(h, ret);
 	hasher_free(h);
 	free(buf);
-	return n < 0 ? (int)n : 0;
+	return n > 0 ? -ECANCELED : (int)n;
 }
 
 struct verdict {
@@ -160,7 +160,7 @@ static void judge_expectations(struct service *s, const struct image *i, struct 
 	v->has_sha = sum_of_origin(s, i, disk, &v->sha);
 	if (!i->expect_sha)
 		return;
-	int r = v->has_sha ? 0 : hash_disk(disk, &v->sha, &err);
+	int r = v->has_sha ? 0 : upload_hash(disk, NULL, NULL, &v->sha, &err);
 	v->has_sha = r == 0 && memcmp(v->sha.b, i->expect_sha256, sizeof v->sha.b) == 0;
 	if (r)
 		judge(v, STATE_FAILED, r, err.text);
@@ -224,7 +224,7 @@ static int sum_disk(struct summing *s, const struct tree_disk *d, struct error *
 	if (r)
 		return r;
 	s->root = d->row.root;
-	r = hash_disk(disk, &s->sum, err);
+	r = upload_hash(disk, NULL, NULL, &s->sum, err);
 	disks_put(s->act.service->disks, &disk);
 	return r ? r : act_run(&s->act, err);
 }

@@ -148,11 +148,6 @@ void notify_inode(struct sessions *all, const struct conn *but, uint64_t node, i
 	queue(all, but, &(struct note){ .node = node, .offset = offset, .len = len }, "");
 }
 
-void notify_attr_now(struct conn *conn, uint64_t node)
-{
-	(void)fuse_lowlevel_notify_inval_inode(conn->fuse, node, -1, 0); /* it may not know it */
-}
-
 void notify_flush(struct sessions *all)
 {
 	struct notes *q = &all->notes;

@@ -92,8 +92,6 @@ void sessions_free(struct sessions *);
  * never from inside a handler. */
 void notify_entry(struct sessions *, const struct conn *but, uint64_t parent, const char *name);     /* forget this name */
 void notify_inode(struct sessions *, const struct conn *but, uint64_t node, int64_t offset, int64_t len); /* as fuse_lowlevel_notify_inval_inode; offset -1: attributes only */
-/* To one connection only, at once, in the calling thread: attributes of one node (the exception that is safe inside OPEN). */
-void notify_attr_now(struct conn *, uint64_t node);
 /* Until everything queued so far was sent (for tests and for shutdown). */
 void notify_flush(struct sessions *);
 

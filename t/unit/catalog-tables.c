@@ -201,12 +201,11 @@ static int disks(struct cat_txn *txn, void *arg, struct error *err)
 	full.root.levels = 4;
 	full.mtime = INT64_MIN;
 	full.stored = 10;
-	full.stored_alone = 11;
 	full.has_sha = true;
 	ok(disk_row_put(txn, &full) == 0 && disk_row_put(txn, &small) == 0, "disks are put");
 	ok(disk_row_get(txn, 7, &got) == 0 && got.image == 8 && got.domain == UINT32_MAX && got.pool == 9 &&
 	   got.size == UINT64_MAX && got.root.levels == 4 && hash_equal(&got.root.hash, &full.root.hash) &&
-	   got.mtime == INT64_MIN && got.stored == 10 && got.stored_alone == 11 && got.has_sha &&
+	   got.mtime == INT64_MIN && got.stored == 10 && got.has_sha &&
 	   hash_equal(&got.sha256, &full.sha256), "and read as they were");
 	is_int(disk_row_each(txn, 0, trace_disk, &t), 0, "walk");
 	is_str(t.text, "7 -1 ", "in order");
