@@ -21,6 +21,8 @@ enum image_state {
 	STATE_PENDING, STATE_AVAILABLE, STATE_FAILED, STATE_SUBMITTED, STATE_REJECTED, STATE_DEPRECATED, STATE_TRASHED,
 };
 
+enum { INHERITS_LICENSE = 1, INHERITS_PRICE = 2 };
+
 struct shelf {
 	uint32_t account; /* 0 for public and marketplace */
 	uint32_t region;
@@ -45,6 +47,9 @@ struct image {
 	int64_t trashed;       /* when; 0 */
 	uint64_t disk;         /* disk number; 0: has none yet */
 	uint64_t from;         /* id of what it was made from; 0 */
+	bool from_shared;      /* … which was, or came from, another account's custom image */
+	uint8_t inherits;      /* INHERITS_…: settings that came with it and that its owner cannot change */
+	uint32_t vendor;       /* account that is paid by its price; 0: it has none, or its owner set it */
 	char from_text[240];   /* where that was, "region/type/name", when it was made */
 	char target[TRASH_NAME_MAX + 1]; /* KIND_ALIAS: name on the same shelf */
 	uint64_t expect_size;  /* the `size` setting; 0: none */

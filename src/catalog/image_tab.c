@@ -43,6 +43,9 @@ static void encode(const struct image *i, struct record *r)
 	record_u64(r, (uint64_t)i->trashed);
 	record_u64(r, i->disk);
 	record_u64(r, i->from);
+	record_u8(r, i->from_shared);
+	record_u8(r, i->inherits);
+	record_u32(r, i->vendor);
 	RECORD_TEXT(r, i->from_text);
 	RECORD_TEXT(r, i->target);
 	record_u64(r, i->expect_size);
@@ -78,6 +81,9 @@ static int decode(uint64_t node, struct bytes value, struct image *ret)
 	ret->trashed = (int64_t)field_u64(&f);
 	ret->disk = field_u64(&f);
 	ret->from = field_u64(&f);
+	ret->from_shared = field_bool(&f);
+	ret->inherits = field_below(&f, INHERITS_LICENSE + INHERITS_PRICE + 1);
+	ret->vendor = field_u32(&f);
 	FIELD_TEXT(&f, ret->from_text);
 	FIELD_TEXT(&f, ret->target);
 	ret->expect_size = field_u64(&f);
