@@ -23,18 +23,30 @@ import copied "$b"
 fileop=$(fileop_path)
 keeper=$(keeper_pid)
 
-# must WHAT COMMAND...: in a loop; a failure is kept for the end
+# complain WHAT: a failure in a loop, in one line, is kept for the end
+complain() {
+	echo "round $round, $(wc -l <"$T/kills") kills: $1: $(tail -n 2 "$T/out.$loop" | tr '\n' ' ')" >>"$T/failed.$loop"
+}
+
+# must WHAT COMMAND...: in a loop
 must() {
 	local what=$1
 	shift
-	"$@" >>"$T/out.$loop" 2>&1 || echo "round $round: $what: $(tail -n 2 "$T/out.$loop")" >>"$T/failed.$loop"
+	"$@" >"$T/out.$loop" 2>&1 || complain "$what ($?)"
+}
+
+is_available() {
+	has_state "$1" available || {
+		echo "state $(state_of "$1"): $(status_of "$1" reason)"
+		tail -n 1 "$M/.why"
+		return 1
+	}
 }
 
 # in_loop NAME: calls round_NAME until it is told to stop; says how often in rounds.NAME
 in_loop() {
 	loop=$1
 	round=0
-	: >"$T/out.$loop"
 	until [ -e "$T/stop" ]; do
 		round=$((round + 1))
 		"round_$loop"
@@ -55,7 +67,7 @@ round_cached() {
 round_import() {
 	must mkdir mkdir "$C/import"
 	must cp cp "$b" "$C/import/"
-	must available has_state import available
+	must available is_available import
 	must compare cmp "$b" "$C/import/disk"
 	must rm rm -r "$C/import"
 }
@@ -66,8 +78,8 @@ round_pieces() {
 	must mkdir mkdir "$C/pieces"
 	for n in 0 1 2 3 4 5 6 7 8 9 10 11; do
 		dd if="$a" bs=1M skip="$n" count=1 status=none
-	done 2>>"$T/out.$loop" >"$C/pieces/x" || echo "round $round: writing pieces" >>"$T/failed.$loop"
-	must available has_state pieces available
+	done 2>"$T/out.$loop" >"$C/pieces/x" || complain 'writing pieces'
+	must available is_available pieces
 	must compare cmp "$a" "$C/pieces/disk"
 	must rm rm -r "$C/pieces"
 }
@@ -104,8 +116,8 @@ round_names() {
 # More than a pack.
 round_large() {
 	must mkdir mkdir "$C/large"
-	must dd dd if="$T/large.img" of="$C/large/x" bs=300000
-	must available has_state large available
+	must dd dd if="$T/large.img" of="$C/large/x" bs=300000 status=none
+	must available is_available large
 	must compare cmp "$T/large.img" "$C/large/disk"
 	must rm rm -r "$C/large"
 }
@@ -113,7 +125,7 @@ round_large() {
 round_mapped() {
 	must mkdir mkdir "$C/mapped"
 	must mmap "$fileop" mmap-write "$b" "$C/mapped/x"
-	must available has_state mapped available
+	must available is_available mapped
 	must compare cmp "$b" "$C/mapped/disk"
 	must rm rm -r "$C/mapped"
 }
@@ -145,6 +157,7 @@ daemon_is_another() {
 	[ -n "$now" ] && [ "$now" != "$1" ]
 }
 
+: >"$T/kills"
 loops='direct cached import pieces copy names large mapped fuzz purge'
 for loop in $loops; do
 	in_loop "$loop" &
@@ -153,6 +166,7 @@ killed=0
 for ((n = 0; n < KILLS; n++)); do
 	pid=$(daemon_child)
 	kill -KILL "$pid" && killed=$((killed + 1))
+	echo "$pid" >>"$T/kills"
 	wait_until 10 daemon_is_another "$pid" || break
 	# This is the random moment of the next: up to a quarter of a second of work.
 	sleep "0.$(printf %03d $((RANDOM % 250)))"
@@ -163,8 +177,8 @@ wait
 is 'the daemon was killed that often' "$killed" "$KILLS"
 is 'the keeper is still the same' "$(keeper_pid)" "$keeper"
 for loop in $loops; do
-	[ ! -e "$T/failed.$loop" ] || diag "$(head -n 5 "$T/failed.$loop")"
-	ok "$loop noticed nothing in $(cat "$T/rounds.$loop") rounds" test ! -e "$T/failed.$loop" -a -s "$T/rounds.$loop"
+	[ -s "$T/rounds.$loop" ] || echo 'the loop itself ended' >>"$T/failed.$loop"
+	quiet "$loop noticed nothing in $(cat "$T/rounds.$loop") rounds" "$T/failed.$loop"
 done
 holds 'what was read all the time is as it was' read "$a"
 holds 'what was copied all the time is as it was' copied "$b"

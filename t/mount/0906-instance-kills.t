@@ -37,6 +37,11 @@ has_written() {
 	[ "$(grep -c written "$1")" -ge "$2" ]
 }
 
+# goes_on NAME PID OUTPUT: if it does not, what it said is noted
+goes_on() {
+	kill -0 "$2" 2>/dev/null || tail -n 3 "$3" | tr '\n' ' ' >"$T/ended.$1"
+}
+
 begin 'the daemon alone'
 for n in 1 2; do
 	cp -r "$C/web" "$I/v$n"
@@ -55,8 +60,10 @@ for ((n = 0; n < KILLS; n++)); do
 	sleep "0.$(printf %03d $((RANDOM % 200)))"
 done
 is 'it was killed that often' "$killed" "$KILLS"
-ok 'fsx goes on, and has found no difference' kill -0 "$fsx_pid"
-ok 'so does the other' kill -0 "$scribble_pid"
+goes_on fsx "$fsx_pid" "$T/fsx"
+quiet 'fsx goes on, and has found no difference' "$T/ended.fsx"
+goes_on scribble "$scribble_pid" "$T/scribble"
+quiet 'so does the other' "$T/ended.scribble"
 ok 'which had thousands of writes answered' wait_until 60 has_written "$T/words" 2
 kill "$fsx_pid" "$scribble_pid"
 wait "$fsx_pid" "$scribble_pid" 2>/dev/null
