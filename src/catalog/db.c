@@ -23,6 +23,7 @@
 #include "base/io.h"
 #include "base/num.h"
 #include "catalog/commit.h"
+#include "catalog/ledger_clock.h"
 
 #define READERS_MAX 1022 /* transactions at the same time, idle ones included */
 #define IDLE_MAX 32
@@ -38,6 +39,7 @@ static const char *const table_names[DB_TABLES_] = {
 	[DB_SETTING] = "setting",
 	[DB_DISK] = "disk", [DB_HOLD] = "hold",
 	[DB_OBJECT] = "object", [DB_LOOSE] = "loose", [DB_PACK] = "pack",
+	[DB_METER] = "meter", [DB_METER_SUM] = "meter-sum",
 	[DB_POLICY] = "policy", [DB_DAY] = "day",
 	[DB_ANSWER] = "answer", [DB_LOG] = "log",
 };
@@ -48,6 +50,8 @@ struct catalog {
 	bool readonly;
 	int lock_fd; /* the folder, locked */
 	struct commit_queue *queue;
+	struct clock_source clock; /* fixed before anything else is done */
+	char boot_id[BOOT_ID_SIZE];
 	uint64_t reserved; /* bytes of the file that have their space; whoever writes has it */
 	pthread_mutex_t lock; /* guards idle, n_idle */
 	struct cat_txn *idle;
@@ -251,6 +255,8 @@ int db_open(struct catalog **ret, const char *dir, int flags, uint64_t map_size,
 		abort();
 	pthread_mutex_init(&cat->lock, NULL);
 	cat->queue = commit_queue_new();
+	clock_read_boot_id(cat->boot_id);
+	cat->clock = (struct clock_source){ clock_read_machine, cat->boot_id };
 	cat->readonly = flags & CAT_READONLY;
 	cat->lock_fd = -1;
 	r = lock_folder(dir, &cat->lock_fd, err);
@@ -294,6 +300,9 @@ void catalog_close(struct catalog *cat)
 	cleanup_fd_(&cat->lock_fd);
 	free(cat);
 }
+
+void catalog_set_clock(struct catalog *cat, const struct clock_source *source) { cat->clock = *source; }
+const struct clock_source *db_clock(struct catalog *cat) { return &cat->clock; }
 
 /* ---- read transactions ---- */
 

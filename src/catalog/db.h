@@ -20,12 +20,14 @@ enum db_table {
 	DB_SETTING,
 	DB_DISK, DB_HOLD,
 	DB_OBJECT, DB_LOOSE, DB_PACK,
+	DB_METER, DB_METER_SUM,
 	DB_POLICY, DB_DAY,
 	DB_ANSWER, DB_LOG,
 	DB_TABLES_,
 };
 
 struct MDB_txn;
+struct clock_source;
 
 /* Used by one thread at a time. */
 struct cat_txn {
@@ -39,6 +41,8 @@ struct cat_txn {
 
 /* Format and map size of one attempt to open; catalog_open() tries sizes until one can be mapped. */
 int db_open(struct catalog **ret, const char *dir, int flags, uint64_t map_size, struct error *err) MUST_USE;
+
+const struct clock_source *db_clock(struct catalog *); /* what ledger_clock.c reads */
 
 /* Write transactions: for commit.c. With a parent (same thread) it is a part of it that can be undone alone. */
 struct commit_queue;

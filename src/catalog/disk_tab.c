@@ -6,6 +6,7 @@
 
 #include "base/num.h"
 #include "catalog/db.h"
+#include "catalog/meter_tab.h"
 
 #define DISK_VERSION 1
 #define HOLD_VERSION 1
@@ -68,7 +69,8 @@ int disk_row_put(struct cat_txn *txn, const struct disk_row *disk)
 int disk_row_remove(struct cat_txn *txn, uint64_t no)
 {
 	struct key k;
-	return db_remove(txn, DB_DISK, key_of_u64(&k, no));
+	int r = meter_leave(txn, no);
+	return r ? r : db_remove(txn, DB_DISK, key_of_u64(&k, no));
 }
 
 struct disk_walk {

@@ -2,6 +2,7 @@
 #include <ctype.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include "base/buf.h"
 #include "cli/cli.h"
 #include "domain/service.h"
+#include "domain/test_clock.h"
 
 #define NAME_MAX_LEN 32
 
@@ -49,6 +51,8 @@ static int run(int argc, char **argv)
 	default_account(name);
 	const char *store = operands.items[0];
 	int r = service_init(store, account ? account : name, getuid(), regions.count ? regions.items : NULL, &err);
+	if (!r && getenv(TEST_CLOCK_VARIABLE))
+		r = test_clock_allow(store, &err);
 	if (r)
 		return complain_of(&err);
 	/* Other users reach the socket through it; its folders are closed to them. */

@@ -20,9 +20,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "catalog/ledger_clock.h"
 #include "domain/gc_int.h"
 
 #define ROUND (INT64_C(60) * 1000000000) /* between two full runs */
+#define TICK (INT64_C(600) * 1000000000) /* between two marks of the ledger's clock */
 #define PAUSE (INT64_C(1) * 1000000000)  /* between two runs of any kind */
 #define QUIET (INT64_C(60) * 1000000000) /* without a change: time to compress harder */
 #define PIN_BUCKETS 1024u
@@ -258,12 +260,23 @@ static void wait_until(struct gc *gc, int64_t until, bool wakes)
 		pthread_cond_timedwait(&gc->changed, &gc->lock, &t);
 }
 
+static void tick(struct gc *gc, int64_t *next)
+{
+	struct error err;
+	if (clock_mono() < *next)
+		return;
+	*next = clock_mono() + TICK;
+	if (ledger_tick(gc->service->catalog, &err))
+		log_warn("The ledger's clock could not be written down: %s", err.text);
+}
+
 static void *collect(void *arg)
 {
 	struct gc *gc = arg;
-	int64_t next = clock_mono();
+	int64_t next = clock_mono(), next_tick = next + TICK;
 	for (;;) {
 		bool rows = clock_mono() >= next;
+		tick(gc, &next_tick);
 		if (rows)
 			next = clock_mono() + ROUND;
 		run_in_background(gc, rows);

@@ -16,11 +16,14 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "catalog/account.h"
+#include "catalog/ledger_clock.h"
 #include "catalog/object_tab.h"
 #include "domain/disks.h"
 #include "domain/gc.h"
 #include "domain/names.h"
+#include "domain/test_clock.h"
 
 #define LOCK_WAIT (INT64_C(2) * 1000000000)
 
@@ -237,6 +240,20 @@ static int open_store(struct service *s, const struct service_options *o, struct
 	return r ? r : store_open(&s->store, backend, object_index(s->catalog), &options, err);
 }
 
+static int start_ledger(struct service *s, struct error *err)
+{
+	int r = test_clock_use(s->catalog, s->dir, &s->test_clock, err);
+	return r ? r : ledger_tick(s->catalog, err);
+}
+
+/* Without it the time until the next opening is counted from an earlier moment, by the same clocks: nothing is lost within a boot. */
+static void stop_ledger(struct service *s)
+{
+	struct error err;
+	if (ledger_tick(s->catalog, &err))
+		log_warn("The ledger's clock could not be written down: %s", err.text);
+}
+
 int service_open(struct service **ret, const char *dir, const struct service_options *options, struct error *err)
 {
 	static const struct service_options defaults;
@@ -249,6 +266,8 @@ int service_open(struct service **ret, const char *dir, const struct service_opt
 	int r = s->dir ? read_store_file(s->dir, s->uuid, err) : fail_errno(err, "cannot open the store %s", dir);
 	if (!r)
 		r = catalog_open(&s->catalog, path_in(s->dir, "catalog", path), 0, err);
+	if (!r)
+		r = start_ledger(s, err);
 	if (!r)
 		r = open_store(s, options ? options : &defaults, err);
 	if (r) {
@@ -272,8 +291,11 @@ void service_close(struct service *s)
 	gc_free(s->gc);
 	if (s->store)
 		store_close(s->store);
-	if (s->catalog)
+	if (s->catalog) {
+		stop_ledger(s);
 		catalog_close(s->catalog);
+	}
+	test_clock_free(s->test_clock);
 	free(s->dir);
 	free(s);
 }
@@ -354,6 +376,8 @@ int service_facts(struct service *s, struct buf *ret, struct error *err)
 		return r;
 	cat_stat(s->catalog, &stat);
 	buf_addf(ret, "store: %s\nuuid: %s\nformat: %d\n", s->dir, s->uuid, STORE_FORMAT);
+	if (s->test_clock)
+		buf_addf(ret, "clock: test\n");
 	for (int t = 0; t < TYPE_MAX_; t++)
 		if (t != TYPE_SHARED)
 			buf_addf(ret, "%s: %llu\n", type_name((enum image_type)t), (unsigned long long)counts[t]);
