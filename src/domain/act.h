@@ -49,7 +49,15 @@ void act_drop_disk(struct act *, uint64_t disk);
 /* A line in the log: act_run() writes one; for what is committed in another frame. */
 int act_log(struct cat_txn *, const struct act *) MUST_USE;
 
-/* For fn: path for the log. */
+/* For fn: take `key value` lines into a region or an account that is going to be put. -EINVAL with a sentence, -EPERM for a key that
+ * is not for this person. */
+struct account;
+struct region;
+int region_take(struct region *, const char *text, struct error *err) MUST_USE;
+int account_take(struct cat_txn *, const struct who *, struct account *, const char *text, struct error *err) MUST_USE;
+
+/* For fn: path for the log; the lines of `text` as the detail. */
 void act_path_image(struct act *, struct cat_txn *, const struct image *);
+void act_tell_text(struct act *);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* act_configure: what operators write to .policy, .region and .account. A file is taken line by line; one bad line and nothing of
- * it is taken. */
+/* act_configure: what is written to .policy, .region and .account. A file is taken line by line; one bad line and nothing of
+ * it is taken. All of it is for operators, but whose shares an account takes, which is its own business. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +39,16 @@ static int take_amount(const char *key, const char *value, char *ret, size_t roo
 	return take_text(key, value, ret, room, err);
 }
 
+static int take_bytes(const char *key, const char *value, uint64_t *ret, struct error *err)
+{
+	errno = 0;
+	uint64_t n = strtoull(value, NULL, 10);
+	if (!*value || value[strspn(value, "0123456789")] || errno)
+		return fail(err, -EINVAL, "%s is a number of bytes", key);
+	*ret = n;
+	return 0;
+}
+
 static int take_types(const char *value, uint8_t *ret, struct error *err)
 {
 	char word[24];
@@ -56,7 +66,6 @@ static int take_types(const char *value, uint8_t *ret, struct error *err)
 
 static int take_region(struct region *g, const char *key, const char *value, struct error *err)
 {
-	char *end;
 	if (strcmp(key, "mainland") == 0)
 		return yes_or_no(key, value, &g->mainland, err);
 	if (strcmp(key, "copy") == 0)
@@ -73,36 +82,101 @@ static int take_region(struct region *g, const char *key, const char *value, str
 		return take_amount(key, value, g->instance_price, sizeof g->instance_price, err);
 	if (strcmp(key, "free-storage"))
 		return fail(err, -EINVAL, "a region has no setting %s", key);
-	g->free_storage = strtoull(value, &end, 10);
-	return end == value || *end ? fail(err, -EINVAL, "free-storage is a number of bytes") : 0;
+	return take_bytes(key, value, &g->free_storage, err);
 }
 
-static int take_uids(struct account *c, const char *value, struct error *err)
+/* ---- accounts */
+
+/* Of a list with spaces or commas between. One that is cut is longer than anything that is looked for. */
+static bool next_word(const char **list, char *ret, size_t room)
 {
-	unsigned n = 0;
-	for (char *end; *value; value = end) {
-		value += strspn(value, " ,");
-		if (!*value)
-			break;
-		unsigned long uid = strtoul(value, &end, 10);
-		if (end == value || (*end && !strchr(" ,", *end)) || uid >= UINT32_MAX || n == ACCOUNT_UIDS)
-			return fail(err, -EINVAL, "uids are up to %d numbers with spaces between", ACCOUNT_UIDS);
-		c->uids[n++] = (uint32_t)uid;
-	}
-	c->n_uids = n;
+	*list += strspn(*list, " ,");
+	size_t n = strcspn(*list, " ,");
+	snprintf(ret, room, "%.*s", (int)n, *list);
+	*list += n;
+	return n > 0;
+}
+
+struct account_change {
+	struct cat_txn *txn;
+	const struct who *who;
+	struct account *account;
+};
+
+static int take_uid(const struct account_change *c, const char *word, struct account *ret, struct error *err)
+{
+	struct account other;
+	unsigned long long uid = strtoull(word, NULL, 10);
+	if (word[strspn(word, "0123456789")] || strlen(word) > 10 || uid >= UINT32_MAX || ret->n_uids == ACCOUNT_UIDS)
+		return fail(err, -EINVAL, "uids are up to %d numbers with spaces between", ACCOUNT_UIDS);
+	for (unsigned i = 0; i < ret->n_uids; i++)
+		if (ret->uids[i] == uid)
+			return 0;
+	int r = account_by_uid(c->txn, (uint32_t)uid, &other);
+	if (r && r != -ENOENT)
+		return r;
+	if (r == 0 && other.no != ret->no)
+		return fail(err, -EEXIST, "uid %llu belongs to another account, %s", uid, other.name);
+	ret->uids[ret->n_uids++] = (uint32_t)uid;
 	return 0;
 }
 
-static int take_account(struct account *c, const char *key, const char *value, struct error *err)
+static bool has_uid(const struct account *a, uint32_t uid)
 {
+	for (unsigned i = 0; i < a->n_uids; i++)
+		if (a->uids[i] == uid)
+			return true;
+	return false;
+}
+
+static int take_uids(const struct account_change *c, const char *value, struct error *err)
+{
+	char word[32];
+	int r = 0;
+	bool had = has_uid(c->account, c->who->uid);
+	c->account->n_uids = 0;
+	while (!r && next_word(&value, word, sizeof word))
+		r = take_uid(c, word, c->account, err);
+	if (!r && had && c->account->no == c->who->account && !has_uid(c->account, c->who->uid))
+		return fail(err, -EPERM, "nobody takes their own uid (%u) from their account: another operator can", c->who->uid);
+	return r;
+}
+
+/* "all", or names of accounts that there are; nothing: nobody's. */
+static int take_accept(const struct account_change *c, const char *value, struct error *err)
+{
+	char accept[sizeof c->account->accept] = "", word[PLACE_NAME_MAX + 2];
+	struct account other;
+	size_t len = 0;
+	if (strcmp(value, "all") == 0)
+		return take_text("accept", value, c->account->accept, sizeof c->account->accept, err);
+	while (next_word(&value, word, sizeof word)) {
+		int r = account_find(c->txn, word, &other);
+		if (r)
+			return r == -ENOENT ? fail(err, -EINVAL, "accept is \"all\", or names of accounts; there is no account %s", word) : r;
+		if (len + strlen(word) + 2 > sizeof accept)
+			return fail(err, -EINVAL, "these are more accounts than can be named: accept all takes from everybody");
+		len += (size_t)snprintf(accept + len, sizeof accept - len, "%s%s", len ? " " : "", word);
+	}
+	memcpy(c->account->accept, accept, sizeof accept);
+	return 0;
+}
+
+static int take_account(const struct account_change *c, const char *key, const char *value, struct error *err)
+{
+	bool own = c->account->no == c->who->account;
+	bool accepts = strcmp(key, "accept") == 0;
+	int r = decide(c->who, accepts && own ? MAY_ACCEPT : MAY_MANAGE, NULL, NULL, err);
+	if (r)
+		return r;
+	if (accepts)
+		return take_accept(c, value, err);
 	if (strcmp(key, "uids") == 0)
 		return take_uids(c, value, err);
 	if (strcmp(key, "operator") == 0)
-		return yes_or_no(key, value, &c->is_operator, err);
+		return yes_or_no(key, value, &c->account->is_operator, err);
 	if (strcmp(key, "vendor") == 0)
-		return yes_or_no(key, value, &c->is_vendor, err);
-	if (strcmp(key, "accept") == 0)
-		return take_text(key, value, c->accept, sizeof c->accept, err);
+		return yes_or_no(key, value, &c->account->is_vendor, err);
 	return fail(err, -EINVAL, "an account has no setting %s", key);
 }
 
@@ -134,14 +208,22 @@ static int each_line(const char *text, int (*take)(void *ctx, const char *key, c
 static int region_line(void *ctx, const char *key, const char *value, struct error *err) { return take_region(ctx, key, value, err); }
 static int account_line(void *ctx, const char *key, const char *value, struct error *err) { return take_account(ctx, key, value, err); }
 
-struct policy_scope {
+int region_take(struct region *g, const char *text, struct error *err) { return each_line(text, region_line, g, err); }
+
+int account_take(struct cat_txn *txn, const struct who *w, struct account *c, const char *text, struct error *err)
+{
+	struct account_change change = { txn, w, c };
+	return each_line(text, account_line, &change, err);
+}
+
+struct policy_place {
 	struct cat_txn *txn;
 	uint32_t account, region;
 };
 
 static int policy_line(void *ctx, const char *key, const char *value, struct error *err)
 {
-	struct policy_scope *s = ctx;
+	struct policy_place *s = ctx;
 	char line[1100];
 	snprintf(line, sizeof line, "%s %s", key, value);
 	return policy_write_line(s->txn, s->account, s->region, line, err);
@@ -150,10 +232,13 @@ static int policy_line(void *ctx, const char *key, const char *value, struct err
 static int configure_region(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct region g;
-	int r = region_get(txn, (uint32_t)node_number(a->node), &g);
+	int r = decide(a->who, MAY_MANAGE, NULL, NULL, err);
+	if (r)
+		return r;
+	r = region_get(txn, (uint32_t)node_number(a->node), &g);
 	if (r)
 		return fail(err, r, "this region is gone");
-	r = each_line(a->text, region_line, &g, err);
+	r = region_take(&g, a->text, err);
 	snprintf(a->path, sizeof a->path, "%s/.region", g.name);
 	return r ? r : region_put(txn, &g);
 }
@@ -164,31 +249,59 @@ static int configure_account(struct cat_txn *txn, struct act *a, struct error *e
 	int r = account_get(txn, tree_account_of(a->who, a->node), &c);
 	if (r)
 		return fail(err, r, "this account is gone");
-	r = each_line(a->text, account_line, &c, err);
-	if (!r && c.no == a->who->account && !c.is_operator)
-		return fail(err, -EPERM, "nobody takes the rights of an operator from themselves: another operator can");
+	bool was_operator = c.is_operator;
+	r = decide(a->who, c.no == a->who->account ? MAY_ACCEPT : MAY_MANAGE, NULL, NULL, err); /* also to write nothing */
 	if (!r)
-		r = account_put(txn, &c);
+		r = account_take(txn, a->who, &c, a->text, err);
+	if (!r && c.no == a->who->account && was_operator && !c.is_operator)
+		return fail(err, -EPERM, "nobody takes the rights of an operator from themselves: another operator can");
 	snprintf(a->path, sizeof a->path, "accounts/%s/.account", c.name);
-	return r == -EEXIST ? fail(err, r, "one of these uids belongs to another account") : r;
+	a->owner = c.no;
+	return r ? r : account_put(txn, &c);
+}
+
+static void policy_path(struct cat_txn *txn, const struct policy_place *s, char *ret, size_t size)
+{
+	struct account account;
+	struct region region;
+	bool of_account = s->account && account_get(txn, s->account, &account) == 0;
+	bool of_region = s->region && region_get(txn, s->region, &region) == 0;
+	snprintf(ret, size, "%s%s%s%s%s.policy", of_account ? "accounts/" : "", of_account ? account.name : "", of_account ? "/" : "",
+		 of_region ? region.name : "", of_region ? "/" : "");
+}
+
+static int configure_policy(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	struct policy_place scope = { .txn = txn };
+	int r = decide(a->who, MAY_MANAGE, NULL, NULL, err);
+	if (r)
+		return r;
+	tree_policy_scope(a->who, a->node, true, &scope.account, &scope.region);
+	policy_path(txn, &scope, a->path, sizeof a->path);
+	a->owner = scope.account;
+	return each_line(a->text, policy_line, &scope, err);
+}
+
+void act_tell_text(struct act *a)
+{
+	size_t n = strlen(a->text);
+	while (n && a->text[n - 1] == '\n')
+		n--;
+	snprintf(a->detail, sizeof a->detail, "%.*s", (int)n, a->text);
+	for (char *p = a->detail; *p; p++)
+		if (*p == '\n' || *p == '\t')
+			*p = *p == '\n' ? ';' : ' ';
 }
 
 static int do_configure(struct cat_txn *txn, struct act *a, struct error *err)
 {
-	struct policy_scope scope = { .txn = txn };
-	int r = decide(a->who, MAY_MANAGE, NULL, NULL, err);
-	if (r)
-		return r;
+	act_tell_text(a);
 	switch ((int)node_slot(a->node) - SLOT_FILE) {
 	case FILE_REGION: return configure_region(txn, a, err);
 	case FILE_ACCOUNT: return configure_account(txn, a, err);
-	case FILE_POLICY: break;
+	case FILE_POLICY: return configure_policy(txn, a, err);
 	default: return fail(err, -EPERM, "this file is made when it is read");
 	}
-	tree_policy_scope(a->who, a->node, true, &scope.account, &scope.region);
-	snprintf(a->path, sizeof a->path, ".policy");
-	snprintf(a->detail, sizeof a->detail, "%.*s", (int)strcspn(a->text, "\n"), a->text);
-	return each_line(a->text, policy_line, &scope, err);
 }
 
 int act_configure(struct service *s, const struct who *w, uint64_t node, const char *text, struct error *err)

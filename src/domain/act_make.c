@@ -27,6 +27,12 @@ static int make_region(struct cat_txn *txn, struct act *a, struct error *err)
 		return r;
 	if (region_find(txn, a->name, &other) == 0)
 		return fail(err, -EEXIST, "there is a region %s already", a->name);
+	if (a->text) {
+		act_tell_text(a);
+		r = region_take(&g, a->text, err);
+	}
+	if (r)
+		return r;
 	g.no = (uint32_t)cat_next(txn, COUNTER_REGION);
 	if (g.no > 0xffff)
 		return fail(err, -ENOSPC, "a store can have 65535 regions in its life");
@@ -49,6 +55,14 @@ static int make_account(struct cat_txn *txn, struct act *a, struct error *err)
 		return r;
 	if (account_find(txn, a->name, &other) == 0)
 		return fail(err, -EEXIST, "there is an account %s already", a->name);
+	if (strcmp(a->name, "all") == 0)
+		return fail(err, -EINVAL, "no account is called all: `accept all` means everybody");
+	if (a->text) {
+		act_tell_text(a);
+		r = account_take(txn, a->who, &c, a->text, err);
+	}
+	if (r)
+		return r;
 	c.no = (uint32_t)cat_next(txn, COUNTER_ACCOUNT);
 	snprintf(c.name, sizeof c.name, "%s", a->name);
 	snprintf(a->path, sizeof a->path, "accounts/%s", a->name);
@@ -128,6 +142,12 @@ int act_mkdir(struct service *s, const struct who *w, uint64_t parent, const cha
 	struct act a = { .service = s, .who = w, .operation = "create", .fn = do_mkdir, .parent = parent, .name = name };
 	int r = act_run(&a, err);
 	return r ? r : finish_entry(&a, ret, err);
+}
+
+int act_make_place(struct service *s, const struct who *w, uint64_t parent, const char *name, const char *settings, struct error *err)
+{
+	struct act a = { .service = s, .who = w, .operation = "create", .fn = do_mkdir, .parent = parent, .name = name, .text = settings };
+	return act_run(&a, err);
 }
 
 /* ---- symlink ------------------------------------------------------------------------------------ */

@@ -9,6 +9,8 @@
 
 /* A region, an account, an image. */
 int act_mkdir(struct service *, const struct who *, uint64_t parent, const char *name, struct entry *ret, struct error *err) MUST_USE;
+/* A region or an account, with its first settings: `key value` lines as act_configure() takes them. */
+int act_make_place(struct service *, const struct who *, uint64_t parent, const char *name, const char *settings, struct error *err) MUST_USE;
 int act_rmdir(struct service *, const struct who *, uint64_t parent, const char *name, struct error *err) MUST_USE;
 
 /* An alias beside its image; in an image's directory links that others computed are accepted and ignored. */

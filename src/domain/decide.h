@@ -21,6 +21,7 @@ enum verb {
 	MAY_CREATE,    /* something new on this shelf (image NULL) */
 	MAY_LIST,      /* the shelf (image NULL) */
 	MAY_MANAGE,    /* regions, accounts, policy (image and shelf NULL) */
+	MAY_ACCEPT,    /* choose whose shares one's own account takes (image and shelf NULL) */
 };
 
 /* 0, or -ENOENT, -EPERM, -EACCES with a sentence. shelf may be NULL when image is given. */

@@ -73,19 +73,34 @@ static int parse_number(const char *text, enum form form, uint64_t *ret)
 	return 0;
 }
 
-int policy_value(struct cat_txn *txn, uint32_t account, uint32_t region, const char *name, char ret[64])
+/* The narrowest first; a scope that is none (no account, no region) is that of the next wider one. */
+static int value_in_force(struct cat_txn *txn, uint32_t account, uint32_t region, const struct rule *rule, char ret[64],
+			  enum policy_scope *ret_scope)
 {
-	const struct rule *rule = find_rule(name);
-	const uint32_t scopes[4][2] = { { account, region }, { account, 0 }, { 0, region }, { 0, 0 } };
-	if (!rule)
-		return -EINVAL;
-	for (int i = 0; i < 4; i++) {
-		int r = policy_row_get(txn, scopes[i][0], scopes[i][1], name, ret);
+	const struct {
+		uint32_t account, region;
+		enum policy_scope scope;
+		bool is;
+	} scopes[] = {
+		{ account, region, SCOPE_ACCOUNT_REGION, account && region }, { account, 0, SCOPE_ACCOUNT, account },
+		{ 0, region, SCOPE_REGION, region }, { 0, 0, SCOPE_STORE, true },
+	};
+	for (unsigned i = 0; i < sizeof scopes / sizeof scopes[0]; i++) {
+		int r = scopes[i].is ? policy_row_get(txn, scopes[i].account, scopes[i].region, rule->name, ret) : -ENOENT;
+		*ret_scope = scopes[i].scope;
 		if (r != -ENOENT)
 			return r;
 	}
+	*ret_scope = SCOPE_DEFAULT;
 	snprintf(ret, 64, "%s", rule->fallback);
 	return 0;
+}
+
+int policy_value(struct cat_txn *txn, uint32_t account, uint32_t region, const char *name, char ret[64])
+{
+	const struct rule *rule = find_rule(name);
+	enum policy_scope ignored;
+	return rule ? value_in_force(txn, account, region, rule, ret, &ignored) : -EINVAL;
 }
 
 int policy_number(struct cat_txn *txn, uint32_t account, uint32_t region, const char *name, uint64_t *ret)
@@ -124,7 +139,7 @@ int policy_write_line(struct cat_txn *txn, uint32_t account, uint32_t region, co
 	const struct rule *rule = find_rule(name);
 	if (n != 2 || !rule)
 		return fail(err, -EINVAL, "a policy is set by a line NAME VALUE and reset by NAME -; "
-			    "cat this file to see the names (got \"%.80s\")", line);
+			    "cat .policy shows the names (got \"%.80s\")", line);
 	if (strcmp(value, "-") == 0) {
 		int r = policy_row_remove(txn, account, region, name);
 		return r == -ENOENT ? 0 : r;
@@ -133,16 +148,30 @@ int policy_write_line(struct cat_txn *txn, uint32_t account, uint32_t region, co
 	return r ? r : policy_row_put(txn, account, region, name, value);
 }
 
-int policy_text(struct cat_txn *txn, uint32_t account, uint32_t region, struct buf *ret)
+int policy_each(struct cat_txn *txn, uint32_t account, uint32_t region, policy_fn each, void *ctx)
 {
 	for (size_t i = 0; i < N_RULES; i++) {
 		char value[64];
-		int r = policy_value(txn, account, region, rules[i].name, value);
+		enum policy_scope scope;
+		int r = value_in_force(txn, account, region, &rules[i], value, &scope);
+		if (!r)
+			r = each(ctx, rules[i].name, value, scope);
 		if (r)
 			return r;
-		buf_addf(ret, "%s %s\n", rules[i].name, value);
 	}
 	return 0;
+}
+
+static int add_line(void *ctx, const char *name, const char *value, enum policy_scope scope)
+{
+	(void)scope;
+	buf_addf(ctx, "%s %s\n", name, value);
+	return 0;
+}
+
+int policy_text(struct cat_txn *txn, uint32_t account, uint32_t region, struct buf *ret)
+{
+	return policy_each(txn, account, region, add_line, ret);
 }
 
 int policy_room_for_image(struct cat_txn *txn, const struct shelf *shelf, struct error *err)

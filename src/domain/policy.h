@@ -17,6 +17,11 @@ int policy_number(struct cat_txn *, uint32_t account, uint32_t region, const cha
 /* Write one: "NAME VALUE", or "NAME -" to reset. -EINVAL with a sentence. Scope as for policy_row_put. */
 int policy_write_line(struct cat_txn *, uint32_t account, uint32_t region, const char *line, struct error *err) MUST_USE;
 
+/* All in force, with the scope that each is from; != 0 ends the walk and is returned. */
+enum policy_scope { SCOPE_DEFAULT, SCOPE_STORE, SCOPE_REGION, SCOPE_ACCOUNT, SCOPE_ACCOUNT_REGION };
+typedef int (*policy_fn)(void *ctx, const char *name, const char *value, enum policy_scope);
+int policy_each(struct cat_txn *, uint32_t account, uint32_t region, policy_fn each, void *ctx) MUST_USE;
+
 /* All in force, one `NAME VALUE` a line. */
 int policy_text(struct cat_txn *, uint32_t account, uint32_t region, struct buf *ret) MUST_USE;
 

@@ -302,6 +302,23 @@ void service_close(struct service *s)
 
 /* ---- facts -------------------------------------------------------------------------------- */
 
+static int add_operator(void *ctx, const struct account *a)
+{
+	struct buf *names = ctx;
+	if (a->is_operator && names->len < 100)
+		buf_addf(names, "%s%s", names->len ? ", " : "", a->name);
+	return 0;
+}
+
+/* Who they are, what they lack, and who can help. */
+static int no_account(struct service *s, struct cat_txn *txn, uint32_t uid, struct error *err)
+{
+	AUTO_BUF struct buf names = BUF_INIT;
+	int r = account_each(txn, 0, add_operator, &names);
+	return fail(err, -EACCES, "uid %u has no account in this store: ask an operator (%s) for one, who types `imagefs account add "
+		    "--uid %u %.200s NAME`, or `account set` to add it to one", uid, r || !names.len ? "?" : names.data, uid, s->dir);
+}
+
 int service_account_of(struct service *s, uint32_t uid, uint32_t *ret_no, char ret_name[33], struct error *err)
 {
 	struct cat_txn *txn;
@@ -310,12 +327,11 @@ int service_account_of(struct service *s, uint32_t uid, uint32_t *ret_no, char r
 	if (r)
 		return r;
 	r = account_by_uid(txn, uid, &a);
-	cat_end(&txn);
-	if (r == -ENOENT)
-		return fail(err, -EACCES, "uid %u has no account in this store: an operator can add it to one "
-			    "(echo 'uids …' > accounts/NAME/.account)", uid);
 	if (r)
-		return fail(err, r, "cannot read the accounts of this store");
+		r = r == -ENOENT ? no_account(s, txn, uid, err) : fail(err, r, "cannot read the accounts of this store");
+	cat_end(&txn);
+	if (r)
+		return r;
 	*ret_no = a.no;
 	snprintf(ret_name, 33, "%s", a.name);
 	return 0;

@@ -79,16 +79,23 @@ bool tree_has_file(const struct who *w, uint64_t dir, enum tree_file f)
 	}
 }
 
-bool tree_may_write(const struct who *w, enum tree_file f)
+int tree_may_configure(const struct who *w, uint64_t node, struct error *err)
 {
-	return w->is_operator && (f == FILE_POLICY || f == FILE_REGION || f == FILE_ACCOUNT);
+	bool own_account = node_kind(node) == NODE_FIXED && node_slot(node) == SLOT_FILE + FILE_ACCOUNT;
+	return decide(w, own_account ? MAY_ACCEPT : MAY_MANAGE, NULL, NULL, err);
+}
+
+bool tree_may_write(const struct who *w, uint64_t node)
+{
+	unsigned f = node_slot(node) - SLOT_FILE;
+	return (f == FILE_POLICY || f == FILE_REGION || f == FILE_ACCOUNT) && tree_may_configure(w, node, NULL) == 0;
 }
 
 /* ---- attributes ------------------------------------------------------------------------------ */
 
 static void fill_generated(const struct tree_ask *a, struct entry *e, uint64_t node)
 {
-	tree_fill_file(e, node, a->service->started, tree_may_write(a->who, (enum tree_file)(node_slot(node) - SLOT_FILE)));
+	tree_fill_file(e, node, a->service->started, tree_may_write(a->who, node));
 }
 
 void tree_fill_dir(struct entry *e, uint64_t node, int64_t time)

@@ -66,6 +66,9 @@ bool image_is_settled(const struct image *);
 /* Generated files (all but .why): their whole text. */
 int tree_file_text(struct service *, const struct who *, uint64_t node, struct buf *ret, struct error *err) MUST_USE;
 
+/* May they write this .policy, .region or .account at all? Which of its keys, act_configure() knows. */
+int tree_may_configure(const struct who *, uint64_t node, struct error *err) MUST_USE;
+
 /* A setting's value; nothing if it has none. */
 int tree_setting_text(struct service *, const struct who *, uint64_t node, struct buf *ret, struct error *err) MUST_USE;
 

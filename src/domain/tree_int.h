@@ -41,7 +41,7 @@ void tree_policy_scope(const struct who *, uint64_t node, bool writing, uint32_t
 
 /* Does this directory have that generated file for this viewer? Does a region (or a cut-down one) show that type? */
 bool tree_has_file(const struct who *, uint64_t dir, enum tree_file);
-bool tree_may_write(const struct who *, enum tree_file);
+bool tree_may_write(const struct who *, uint64_t node); /* a generated file */
 bool tree_place_shows(const struct who *, uint64_t place, enum image_type);
 
 #endif

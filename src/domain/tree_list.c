@@ -27,8 +27,8 @@ static int list_files(const struct walk *w, uint64_t cookie)
 		struct entry e;
 		if (!tree_has_file(w->ask->who, w->dir, (enum tree_file)f))
 			continue;
-		tree_fill_file(&e, (w->dir & ~(uint64_t)0xff) | (SLOT_FILE + f), w->ask->service->started,
-			       tree_may_write(w->ask->who, (enum tree_file)f));
+		uint64_t node = (w->dir & ~(uint64_t)0xff) | (SLOT_FILE + f);
+		tree_fill_file(&e, node, w->ask->service->started, tree_may_write(w->ask->who, node));
 		int r = w->each(w->ctx, tree_file_name((enum tree_file)f), &e, f + 1);
 		if (r)
 			return r;

@@ -44,7 +44,7 @@ static int may_open_text(struct ask *a, uint64_t node, int flags)
 		return 0;
 	switch (file_kind_of(node)) {
 	case FILE_IS_TEXT: return fail(&a->err, -EPERM, "this file is made when it is read");
-	case FILE_IS_CONFIG: return decide(&a->who, MAY_MANAGE, NULL, NULL, &a->err);
+	case FILE_IS_CONFIG: return tree_may_configure(&a->who, node, &a->err);
 	default: break;
 	}
 	int r = tree_image(a->front->service, &a->who, node, &i, &a->err);
