@@ -6,7 +6,7 @@
 begin 'manual pages'
 
 pages=$top_srcdir/docs/man
-commands='init mount umount serve import export status why check gc'
+commands='init mount umount serve import export status why check gc account region policy'
 [ -x "$IMAGEFS_BIN" ] || skip_all 'imagefs is not built'
 
 # The long options in stdin, one a line.

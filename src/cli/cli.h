@@ -26,7 +26,8 @@ struct command {
 };
 
 extern const struct command command_init, command_mount, command_umount, command_serve, command_import, command_export,
-	command_status, command_why, command_check, command_gc, command_version, command_help;
+	command_status, command_why, command_check, command_gc, command_account, command_region, command_policy, command_version,
+	command_help;
 
 /* All of them, NULL at the end; and the one of this name, or NULL. */
 extern const struct command *const commands[];

@@ -11,18 +11,13 @@ static const char *const number_keys[] = {
 	"virtual", "stored", "stored-alone", "bytes", "objects", "packs", "pack-bytes", "catalog-bytes", "commits",
 	"pool-total", "pool-free", "public", "marketplace", "custom", "instances", "trash", "mounts", "daemon-pid",
 	"keeper-pid", "images", "disks", "nodes", "chunks", "problems", "packs-removed", "packs-compacted",
-	"packs-squeezed", "images-purged", "store-format", "catalog-format", "control-version", "read", "written", "received", "unfolded", NULL,
+	"packs-squeezed", "images-purged", "store-format", "catalog-format", "control-version", "read", "written", "received", "unfolded",
+	"uid", "free-storage", NULL,
 };
 
-static const char *const list_keys[] = { "use", "shared-with", "problem", "library", "software", "category", "mount", NULL };
+static const char *const list_keys[] = { "use", "shared-with", "problem", "library", "software", "category", "mount", "uid", NULL };
 
-struct fact {
-	const char *key, *value;
-	size_t key_len, value_len;
-};
-
-/* The next "key: value" of *lines; lines without a colon are passed over. */
-static bool next_fact(const char **lines, struct fact *ret)
+bool facts_next(const char **lines, struct fact *ret)
 {
 	while (**lines) {
 		const char *line = *lines;
@@ -41,14 +36,14 @@ static bool next_fact(const char **lines, struct fact *ret)
 	return false;
 }
 
-static bool key_is(const struct fact *f, const char *key)
+bool fact_is(const struct fact *f, const char *key)
 {
 	return strlen(key) == f->key_len && memcmp(f->key, key, f->key_len) == 0;
 }
 
 static bool key_in(const struct fact *f, const char *const *keys)
 {
-	while (*keys && !key_is(f, *keys))
+	while (*keys && !fact_is(f, *keys))
 		keys++;
 	return *keys;
 }
@@ -103,11 +98,11 @@ static void add_list(struct buf *b, const char *lines, const struct fact *first)
 	struct fact f;
 	const char *comma = "";
 	buf_adds(b, "[");
-	while (next_fact(&lines, &f)) {
+	while (facts_next(&lines, &f)) {
 		if (f.key_len != first->key_len || memcmp(f.key, first->key, f.key_len))
 			continue;
 		buf_adds(b, comma);
-		if (key_is(&f, "mount"))
+		if (fact_is(&f, "mount"))
 			add_mount(b, &f);
 		else
 			add_value(b, &f);
@@ -120,7 +115,7 @@ static void add_list(struct buf *b, const char *lines, const struct fact *first)
 static bool seen_before(const char *lines, const struct fact *fact)
 {
 	struct fact f;
-	while (next_fact(&lines, &f) && f.key < fact->key)
+	while (facts_next(&lines, &f) && f.key < fact->key)
 		if (f.key_len == fact->key_len && memcmp(f.key, fact->key, f.key_len) == 0)
 			return true;
 	return false;
@@ -131,7 +126,7 @@ void facts_json(const char *lines, struct buf *ret)
 	const char *all = lines, *comma = "\n";
 	struct fact f;
 	buf_adds(ret, "{");
-	while (next_fact(&lines, &f)) {
+	while (facts_next(&lines, &f)) {
 		if (seen_before(all, &f))
 			continue;
 		buf_addf(ret, "%s  ", comma);
@@ -149,8 +144,8 @@ void facts_json(const char *lines, struct buf *ret)
 bool facts_get(const char *lines, const char *key, char *ret, unsigned size)
 {
 	struct fact f;
-	while (next_fact(&lines, &f)) {
-		if (!key_is(&f, key))
+	while (facts_next(&lines, &f)) {
+		if (!fact_is(&f, key))
 			continue;
 		snprintf(ret, size, "%.*s", (int)f.value_len, f.value);
 		return true;

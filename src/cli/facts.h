@@ -7,6 +7,15 @@
 
 #include "base/buf.h"
 
+struct fact {
+	const char *key, *value; /* in the lines; not terminated */
+	size_t key_len, value_len;
+};
+
+/* The next "key: value" of *lines; lines without a colon are passed over. false: there is none. */
+bool facts_next(const char **lines, struct fact *ret);
+bool fact_is(const struct fact *, const char *key);
+
 /* An object with the keys in their order. Keys that count something are numbers; keys that may come
  * several times are always lists; everything else is a string. Ends with a newline. */
 void facts_json(const char *lines, struct buf *ret);

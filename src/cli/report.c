@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "cli/facts.h"
+#include "cli/table.h"
 
 void report_begin(struct report *r, bool json, const char *line_key)
 {
@@ -62,10 +63,12 @@ struct sink report_sink(struct report *r)
 
 int report_print(struct report *r)
 {
-	AUTO_BUF struct buf json = BUF_INIT;
+	AUTO_BUF struct buf out = BUF_INIT;
 	buf_adds(&r->facts, "");
-	if (!r->json)
-		return print_text(r->facts.data);
-	facts_json(r->facts.data, &json);
-	return print_text(json.data);
+	buf_adds(&out, "");
+	if (r->is_table)
+		(r->json ? table_json : table_text)(r->facts.data, &out);
+	else if (r->json)
+		facts_json(r->facts.data, &out);
+	return print_text(r->is_table || r->json ? out.data : r->facts.data);
 }

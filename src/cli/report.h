@@ -10,6 +10,7 @@ struct report {
 	struct buf facts;
 	bool json;            /* lines become facts too, with this key */
 	const char *line_key;
+	bool is_table;        /* the facts are of several things: cli/table.h */
 	struct progress progress;
 	char stage[60];
 	bool shows;           /* a progress bar is up */

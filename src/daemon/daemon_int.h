@@ -51,10 +51,11 @@ int attach_mounted(struct client *, struct error *err) MUST_USE;
 void attach_inited(struct daemon *, uint32_t conn); /* the INIT of a mount was seen */
 void attach_over(struct client *); /* the client is gone */
 
-/* requests.c: status, leaving, check, gc. */
+/* requests.c: status, leaving, check, gc, manage. */
 int request_status(struct client *, struct error *err) MUST_USE;
 int request_leaving(struct client *, struct error *err) MUST_USE;
 int request_check(struct client *, const char *arguments, struct error *err) MUST_USE;
 int request_gc(struct client *, const char *arguments, struct error *err) MUST_USE;
+int request_manage(struct client *, const char *arguments, struct error *err) MUST_USE;
 
 #endif

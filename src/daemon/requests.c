@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The requests of status, umount, check and gc. Anybody with an account may ask for facts, and sees their own mounts; work on
+/* The requests of status, umount, check, gc, account, region and policy. Anybody with an account may ask for facts, and sees their own mounts; work on
  * the whole store is for root, the owner of its folder and operators. */
 #include <stdio.h>
 #include <string.h>
@@ -167,4 +167,12 @@ int request_gc(struct client *c, const char *arguments, struct error *err)
 	r = work_gc(c->daemon->service, strcmp(arguments, "squeeze") == 0, &sink, err);
 	atomic_store(&c->daemon->busy, false);
 	return r;
+}
+
+/* ---- account, region, policy: as the peer's account, so that what may be done is decided as for files */
+int request_manage(struct client *c, const char *arguments, struct error *err)
+{
+	struct sending sending = { .client = c };
+	struct sink sink = sink_to(&sending);
+	return work_manage(c->daemon->service, c->peer.uid, arguments, &sink, err);
 }

@@ -8,6 +8,7 @@
 
 #include "domain/check.h"
 #include "domain/gc.h"
+#include "domain/manage.h"
 
 void sink_fact(const struct sink *s, const char *format, ...)
 {
@@ -94,4 +95,16 @@ int work_gc(struct service *service, bool squeeze, const struct sink *s, struct 
 		sink_fact(s, "packs-squeezed: %" PRIu64, squeezed.packs_compacted);
 	sink_fact(s, "images-purged: %" PRIu64, report.images_purged);
 	return 0;
+}
+
+int work_manage(struct service *service, uint32_t uid, const char *request, const struct sink *s, struct error *err)
+{
+	AUTO_BUF struct buf facts = BUF_INIT;
+	struct who who;
+	int r = manage_who(service, uid, &who, err);
+	if (r == 0)
+		r = manage(service, &who, request, &facts, err);
+	if (r == 0 && facts.len)
+		sink_facts(s, facts.data);
+	return r;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* work: what the daemon does for `imagefs status`, `check` and `gc`, and what these commands do
+/* work: what the daemon does for `imagefs status`, `check`, `gc`, `account`, `region` and `policy`, and what these commands do
  * themselves when no daemon has the store. Whoever asks gets the results through a sink. */
 #ifndef IMAGEFS_DAEMON_WORK_H
 #define IMAGEFS_DAEMON_WORK_H
@@ -20,6 +20,7 @@ void sink_facts(const struct sink *, const char *lines); /* each line of a text 
 
 int work_facts(struct service *, const struct sink *, struct error *err) MUST_USE;
 int work_check(struct service *, bool read_data, const struct sink *, struct error *err) MUST_USE; /* "problems: N" among the facts */
+int work_manage(struct service *, uint32_t uid, const char *request, const struct sink *, struct error *err) MUST_USE; /* domain/manage.h */
 int work_gc(struct service *, bool squeeze, const struct sink *, struct error *err) MUST_USE; /* squeeze: compress harder too */
 
 #endif

@@ -29,7 +29,7 @@ exits 2 'no command' imagefs
 exits 2 'an unknown command' imagefs frobnicate
 fails 'which it names' frobnicate imagefs frobnicate
 exits 0 'help' imagefs help
-for command in init mount umount serve import export status why check gc version help; do
+for command in init mount umount serve import export status why check gc account region policy version help; do
 	exits 0 "$command --help" imagefs $command --help
 	like 'tells how it is used' "$(imagefs $command --help)" "^Usage: imagefs $command"
 	exits 2 'an option that it has not' imagefs $command --nonsense

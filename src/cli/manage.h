@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* manage: what `imagefs account`, `region` and `policy` share: a request of domain/manage.h that the daemon carries out, or this
+ * process when none runs. */
+#ifndef IMAGEFS_CLI_MANAGE_H
+#define IMAGEFS_CLI_MANAGE_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "cli/cli.h"
+
+/* Adds a field to a request; -EINVAL with a sentence when it has a tab, newline or other control character. */
+int manage_field(struct buf *request, const char *text, struct error *err) MUST_USE;
+
+/* KEY VALUE operands as one field each. Of `uids`, names of users become numbers. */
+int manage_pairs(struct buf *request, char *const *items, int count, struct error *err) MUST_USE;
+
+/* --uid N, --uid NAME: one field "uids …". Nothing when there are none. */
+int manage_uids(struct buf *request, const struct option_list *, struct error *err) MUST_USE;
+
+/* Ask, and print what is told. An exit code. */
+enum manage_form { MANAGE_THING, MANAGE_TABLE };
+int manage_run(const char *store, const struct buf *request, enum manage_form, bool json);
+
+/* The verbs of a command: what its first operand may be. */
+struct manage_verb {
+	const char *name;
+	int min, max; /* operands after STORE */
+	enum manage_form form;
+};
+/* NULL: none; the usage was told. */
+const struct manage_verb *manage_verb(const struct command *, const struct manage_verb *, const struct operands *);
+
+/* The whole of `imagefs account` and `imagefs region`: VERB STORE [NAME] [KEY VALUE]... */
+int manage_places(const struct command *, const struct operands *, const struct option_list *uids, bool json);
+
+#endif
