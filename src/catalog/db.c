@@ -37,6 +37,7 @@ static const char *const table_names[DB_TABLES_] = {
 	[DB_IMAGE] = "image", [DB_IMAGE_NAME] = "image-name", [DB_IMAGE_SHELF] = "image-shelf",
 	[DB_IMAGE_ID] = "image-id", [DB_IMAGE_CHILD] = "image-child", [DB_IMAGE_COUNT] = "image-count",
 	[DB_SETTING] = "setting",
+	[DB_SHARE] = "share", [DB_SHARE_OF] = "share-of", [DB_SHARE_TO] = "share-to", [DB_SHARE_NAME] = "share-name",
 	[DB_DISK] = "disk", [DB_HOLD] = "hold",
 	[DB_OBJECT] = "object", [DB_LOOSE] = "loose", [DB_PACK] = "pack",
 	[DB_METER] = "meter", [DB_METER_SUM] = "meter-sum",

@@ -5,7 +5,7 @@
 
 #include "domain/tree.h"
 
-#define ACT_EVENTS 12
+#define ACT_EVENTS 32
 #define ACT_DROPS 48 /* more than an image has: PURGED_MAX */
 
 struct act {

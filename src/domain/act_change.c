@@ -11,10 +11,11 @@
 #include "catalog/region.h"
 #include "domain/act.h"
 #include "domain/acts.h"
-#include "domain/decide.h"
+#include "domain/rights.h"
 #include "domain/disks.h"
 #include "domain/names.h"
 #include "domain/policy.h"
+#include "domain/share.h"
 #include "domain/start.h"
 #include "domain/trash.h"
 #include "domain/tree_int.h"
@@ -108,7 +109,7 @@ static int do_set(struct cat_txn *txn, struct act *a, struct error *err)
 	enum setting_key key = (enum setting_key)node_slot(a->node);
 	int r = image_get(txn, node_number(a->node), &i);
 	if (!r)
-		r = decide(a->who, MAY_CHANGE, NULL, &i, err);
+		r = may(txn, a->who, MAY_CHANGE, NULL, &i, err);
 	if (r)
 		return r == -ENOENT ? fail(err, r, "this image is gone") : r;
 	act_path_image(a, txn, &i);
@@ -140,7 +141,7 @@ static int clear_target(struct cat_txn *txn, struct act *a, const struct shelf *
 	if (!a->flag)
 		return fail(err, -EEXIST, "there is something called %s already", a->new_name);
 	if (other.kind == KIND_ALIAS && moving->kind == KIND_ALIAS) {
-		r = decide(a->who, MAY_DELETE, shelf, &other, err);
+		r = may(txn, a->who, MAY_DELETE, shelf, &other, err);
 		return r ? r : image_remove(txn, other.node);
 	}
 	if (other.kind == KIND_ALIAS)
@@ -155,7 +156,7 @@ static int restore_from_trash(struct cat_txn *txn, struct act *a, struct image *
 	home.trash = true;
 	if (!same_shelf(&home, &i->shelf))
 		return fail(err, -EXDEV, "what is in the trash goes back to the region and type that it came from");
-	int r = decide(a->who, MAY_CREATE, to, NULL, err);
+	int r = may(txn, a->who, MAY_CREATE, to, NULL, err);
 	if (!r)
 		r = policy_room_for_image(txn, to, err);
 	if (r)
@@ -172,7 +173,7 @@ static int rename_row(struct cat_txn *txn, struct act *a, const struct shelf *fr
 	struct image i;
 	int r = image_find(txn, from, a->name, &i);
 	if (!r)
-		r = decide(a->who, from->trash ? MAY_DELETE : MAY_CHANGE, from, &i, err);
+		r = may(txn, a->who, from->trash ? MAY_DELETE : MAY_CHANGE, from, &i, err);
 	if (r)
 		return r == -ENOENT ? fail(err, r, "there is nothing called %s here", a->name) : r;
 	if (!same_shelf(from, to) && !from->trash)
@@ -258,7 +259,7 @@ static int rename_in_image(struct cat_txn *txn, struct act *a, struct error *err
 	uint8_t scratch_key;
 	int r = image_get(txn, node_number(a->parent), &i);
 	if (!r)
-		r = decide(a->who, MAY_CHANGE, NULL, &i, err);
+		r = may(txn, a->who, MAY_CHANGE, NULL, &i, err);
 	if (r)
 		return r == -ENOENT ? fail(err, r, "this image is gone") : r;
 	act_path_image(a, txn, &i);
@@ -281,17 +282,28 @@ static int rename_in_image(struct cat_txn *txn, struct act *a, struct error *err
 	return image_put(txn, &i);
 }
 
+static int rename_shared(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	if (a->parent != a->to)
+		return fail(err, -EXDEV, "a share is not moved: it is made anew, and cancelled here");
+	if (node_kind(a->parent) != NODE_PLACE)
+		return fail(err, -EPERM, "%s belongs to another account and keeps its name", a->name);
+	return share_rename(txn, a, err);
+}
+
 static int do_rename(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct shelf from, to;
 	bool from_shelf = tree_shelf(a->who, a->parent, &from), to_shelf = tree_shelf(a->who, a->to, &to);
+	if (from_shelf && to_shelf && (from.type == TYPE_SHARED || to.type == TYPE_SHARED))
+		return rename_shared(txn, a, err);
 	if (from_shelf && to_shelf)
 		return rename_row(txn, a, &from, &to, err);
-	if (node_kind(a->parent) == NODE_IMAGE && a->parent == a->to)
+	if (node_is_in_image(a->parent) && a->parent == a->to)
 		return rename_in_image(txn, a, err);
-	if (node_kind(a->parent) == NODE_IMAGE && node_kind(a->to) == NODE_IMAGE)
+	if (node_is_in_image(a->parent) && node_is_in_image(a->to))
 		return fail(err, -EXDEV, "files are not moved from one image to another: they are copied");
-	if (from_shelf && node_kind(a->to) == NODE_IMAGE)
+	if (from_shelf && node_is_in_image(a->to))
 		return fail(err, -EXDEV, "an image has no directories in it: %s cannot be moved into it", a->name);
 	return fail(err, -EPERM, "%s belongs to the tree and keeps its name", a->name);
 }
@@ -302,7 +314,7 @@ static char *text_of_scratch(struct service *s, uint64_t parent, const char *nam
 	struct cat_txn *txn;
 	struct disk *disk;
 	uint64_t number = 0;
-	if (node_kind(parent) != NODE_IMAGE || cat_begin(s->catalog, &txn, NULL))
+	if (!node_is_in_image(parent) || cat_begin(s->catalog, &txn, NULL))
 		return NULL;
 	number = scratch_find(txn, node_number(parent), name, NULL);
 	cat_end(&txn);
@@ -327,7 +339,7 @@ int act_rename(struct service *s, const struct who *w, uint64_t from, const char
 			 .new_name = new_name, .flag = may_replace };
 	char *text = text_of_scratch(s, from, name, &a.len, &a.size);
 	a.text = text;
-	int r = node_kind(to) == NODE_IMAGE && strcmp(new_name, setting_name(SET_SHA256)) == 0 ? upload_sum(s, w, to, err) : 0;
+	int r = node_is_in_image(to) && strcmp(new_name, setting_name(SET_SHA256)) == 0 ? upload_sum(s, w, to, err) : 0;
 	if (!r)
 		r = act_run(&a, err);
 	free(text);
@@ -344,7 +356,7 @@ static int do_protect(struct cat_txn *txn, struct act *a, struct error *err)
 	struct image i;
 	int r = image_get(txn, node_number(a->node), &i);
 	if (!r)
-		r = decide(a->who, MAY_PROTECT, NULL, &i, err);
+		r = may(txn, a->who, MAY_PROTECT, NULL, &i, err);
 	if (r)
 		return r == -ENOENT ? fail(err, r, "this image is gone") : r;
 	act_path_image(a, txn, &i);
@@ -372,7 +384,7 @@ static int do_mtime(struct cat_txn *txn, struct act *a, struct error *err)
 	if (!r)
 		r = image_get(txn, row.image, &i);
 	if (!r)
-		r = decide(a->who, MAY_PROTECT, NULL, &i, err);
+		r = may(txn, a->who, MAY_PROTECT, NULL, &i, err);
 	if (r)
 		return r == -ENOENT ? fail(err, r, "this disk is gone") : r;
 	row.mtime = a->time;

@@ -9,7 +9,7 @@
 #include "catalog/account.h"
 #include "domain/act.h"
 #include "domain/acts.h"
-#include "domain/decide.h"
+#include "domain/rights.h"
 #include "domain/names.h"
 #include "domain/policy.h"
 #include "domain/tree_int.h"
@@ -166,7 +166,7 @@ static int take_account(const struct account_change *c, const char *key, const c
 {
 	bool own = c->account->no == c->who->account;
 	bool accepts = strcmp(key, "accept") == 0;
-	int r = decide(c->who, accepts && own ? MAY_ACCEPT : MAY_MANAGE, NULL, NULL, err);
+	int r = decide(c->who, accepts && own ? MAY_ACCEPT : MAY_MANAGE, NULL, err);
 	if (r)
 		return r;
 	if (accepts)
@@ -232,7 +232,7 @@ static int policy_line(void *ctx, const char *key, const char *value, struct err
 static int configure_region(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct region g;
-	int r = decide(a->who, MAY_MANAGE, NULL, NULL, err);
+	int r = decide(a->who, MAY_MANAGE, NULL, err);
 	if (r)
 		return r;
 	r = region_get(txn, (uint32_t)node_number(a->node), &g);
@@ -250,7 +250,7 @@ static int configure_account(struct cat_txn *txn, struct act *a, struct error *e
 	if (r)
 		return fail(err, r, "this account is gone");
 	bool was_operator = c.is_operator;
-	r = decide(a->who, c.no == a->who->account ? MAY_ACCEPT : MAY_MANAGE, NULL, NULL, err); /* also to write nothing */
+	r = decide(a->who, c.no == a->who->account ? MAY_ACCEPT : MAY_MANAGE, NULL, err); /* also to write nothing */
 	if (!r)
 		r = account_take(txn, a->who, &c, a->text, err);
 	if (!r && c.no == a->who->account && was_operator && !c.is_operator)
@@ -273,7 +273,7 @@ static void policy_path(struct cat_txn *txn, const struct policy_place *s, char 
 static int configure_policy(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct policy_place scope = { .txn = txn };
-	int r = decide(a->who, MAY_MANAGE, NULL, NULL, err);
+	int r = decide(a->who, MAY_MANAGE, NULL, err);
 	if (r)
 		return r;
 	tree_policy_scope(a->who, a->node, true, &scope.account, &scope.region);

@@ -8,9 +8,10 @@
 #include "catalog/account.h"
 #include "domain/act.h"
 #include "domain/acts.h"
-#include "domain/decide.h"
+#include "domain/rights.h"
 #include "domain/names.h"
 #include "domain/policy.h"
+#include "domain/share.h"
 #include "domain/start.h"
 #include "domain/tree_int.h"
 
@@ -20,7 +21,7 @@ static int make_region(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct region g = { .copy = true, .mainland = true, .types = (1 << TYPE_MAX_) - 1, .free_storage = (uint64_t)50 << 30,
 			    .storage_price = "0", .windows_fee = "0", .instance_price = "0", .created = clock_real() }, other;
-	int r = decide(a->who, MAY_MANAGE, NULL, NULL, err);
+	int r = may(txn, a->who, MAY_MANAGE, NULL, NULL, err);
 	if (!r)
 		r = name_check_place("a region", a->name, err);
 	if (r)
@@ -48,7 +49,7 @@ static int make_account(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct account c = { .accept = "all", .created = clock_real() }, other;
 	uint64_t accounts = node_make(NODE_FIXED, 0, SLOT_ACCOUNTS);
-	int r = decide(a->who, MAY_MANAGE, NULL, NULL, err);
+	int r = may(txn, a->who, MAY_MANAGE, NULL, NULL, err);
 	if (!r)
 		r = name_check_place("an account", a->name, err);
 	if (r)
@@ -75,7 +76,7 @@ static int make_account(struct cat_txn *txn, struct act *a, struct error *err)
 static int may_make_on(struct cat_txn *txn, struct act *a, const struct shelf *shelf, struct error *err)
 {
 	struct region region;
-	int r = decide(a->who, MAY_CREATE, shelf, NULL, err);
+	int r = may(txn, a->who, MAY_CREATE, shelf, NULL, err);
 	if (!r)
 		r = name_check_image(a->name, err);
 	if (!r && (r = region_get(txn, shelf->region, &region)))
@@ -126,7 +127,7 @@ static int do_mkdir(struct cat_txn *txn, struct act *a, struct error *err)
 		return make_account(txn, a, err);
 	if (tree_shelf(a->who, a->parent, &shelf))
 		return make_image(txn, a, &shelf, err);
-	if (node_kind(a->parent) == NODE_IMAGE)
+	if (node_is_in_image(a->parent))
 		return fail(err, -EINVAL, "an image has no directories in it (is there an image of that name already, so that cp -r "
 			    "copies into it? cp -rT copies onto it)");
 	return fail(err, -EPERM, "directories are made in REGION/custom (an image), in the root (a region) or in accounts/");
@@ -186,7 +187,7 @@ static int ignore_link(struct cat_txn *txn, struct act *a, struct error *err)
 	struct image i;
 	int r = image_get(txn, node_number(a->parent), &i);
 	if (!r)
-		r = decide(a->who, MAY_CHANGE, NULL, &i, err);
+		r = may(txn, a->who, MAY_CHANGE, NULL, &i, err);
 	if (r)
 		return r;
 	if (i.shelf.type == TYPE_INSTANCE)
@@ -202,10 +203,15 @@ static int ignore_link(struct cat_txn *txn, struct act *a, struct error *err)
 static int do_symlink(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct shelf shelf;
-	if (node_kind(a->parent) == NODE_IMAGE)
+	if (node_is_in_image(a->parent))
 		return ignore_link(txn, a, err);
 	if (!tree_shelf(a->who, a->parent, &shelf))
 		return fail(err, -EPERM, "links are made beside images (aliases)");
+	if (shelf.type == TYPE_SHARED && node_kind(a->parent) == NODE_PLACE)
+		return share_link(txn, a, err);
+	if (shelf.type == TYPE_SHARED)
+		return fail(err, -EINVAL, "an image is not shared with its own account: ln -sr it into "
+			    "accounts/ACCOUNT/REGION/shared/ of another");
 	if (shelf.type == TYPE_INSTANCE)
 		return fail(err, -EINVAL, "a link directly in instances starts nothing; if you copied an alias, put a slash "
 			    "after its name (cp -r R/public/ALIAS/ R/instances/V)");
@@ -219,7 +225,7 @@ int act_symlink(struct service *s, const struct who *w, uint64_t parent, const c
 	int r = act_run(&a, err);
 	if (r)
 		return r;
-	if (node_kind(parent) == NODE_IMAGE) {
+	if (node_is_in_image(parent)) {
 		tree_fill_link(ret, a.result, clock_real());
 		ret->fleeting = true;
 		return 0;
@@ -298,11 +304,11 @@ static int may_create(struct cat_txn *txn, const struct who *w, uint64_t parent,
 	struct shelf shelf;
 	if (tree_shelf(w, parent, &shelf))
 		return fail(err, -EINVAL, "an image is a directory: first mkdir NAME here, then cp %s NAME/", name);
-	if (node_kind(parent) != NODE_IMAGE)
+	if (!node_is_in_image(parent))
 		return fail(err, -EPERM, "files are made in the directory of an image");
 	int r = image_get(txn, node_number(parent), ret);
 	if (!r)
-		r = decide(w, MAY_CHANGE, NULL, ret, err);
+		r = may(txn, w, MAY_CHANGE, NULL, ret, err);
 	if (r)
 		return r == -ENOENT ? fail(err, r, "this image is gone") : r;
 	return strcmp(name, ".status") == 0 ? fail(err, -EPERM, ".status is made when it is read") : 0;

@@ -13,9 +13,10 @@
 #include "catalog/account.h"
 #include "domain/act.h"
 #include "domain/acts.h"
-#include "domain/decide.h"
+#include "domain/rights.h"
 #include "domain/names.h"
 #include "domain/policy.h"
+#include "domain/share.h"
 #include "domain/start.h"
 #include "domain/tree_int.h"
 #include "domain/trash.h"
@@ -142,7 +143,7 @@ static int unlink_in_image(struct cat_txn *txn, struct act *a, struct error *err
 	uint8_t key;
 	int r = image_get(txn, node_number(a->parent), &i);
 	if (!r)
-		r = decide(a->who, MAY_DELETE, NULL, &i, err);
+		r = may(txn, a->who, MAY_DELETE, NULL, &i, err);
 	if (r)
 		return r == -ENOENT ? fail(err, r, "this image is gone") : r;
 	char text[1024];
@@ -168,7 +169,7 @@ static int unlink_in_image(struct cat_txn *txn, struct act *a, struct error *err
 	if (i.disk && (strcmp(a->name, image_disk_name(&i)) == 0 || strcmp(a->name, i.upload) == 0))
 		return unlink_disk(txn, a, &i, err);
 	a->not_logged = true;
-	if (tree_computed(&i, a->name, &ignored) == 0 || i.trashed)
+	if (tree_computed(&i, a->parent, a->name, &ignored) == 0 || i.trashed)
 		return 0;
 	return fail(err, -ENOENT, "there is nothing called %s in %s", a->name, i.name);
 }
@@ -178,7 +179,7 @@ static int unlink_on_shelf(struct cat_txn *txn, struct act *a, const struct shel
 	struct image i;
 	int r = image_find(txn, shelf, a->name, &i);
 	if (!r)
-		r = decide(a->who, MAY_DELETE, shelf, &i, err);
+		r = may(txn, a->who, MAY_DELETE, shelf, &i, err);
 	if (r)
 		return r == -ENOENT ? fail(err, r, "there is nothing called %s here", a->name) : r;
 	if (i.kind != KIND_ALIAS)
@@ -189,12 +190,21 @@ static int unlink_on_shelf(struct cat_txn *txn, struct act *a, const struct shel
 	return image_remove(txn, i.node);
 }
 
+static int unlink_shared(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	if (node_kind(a->parent) == NODE_PLACE)
+		return share_unlink(txn, a, err);
+	return fail(err, -EISDIR, "%s is an image that is shared with you: rmdir declines it", a->name);
+}
+
 static int do_unlink(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct shelf shelf;
+	if (tree_shelf(a->who, a->parent, &shelf) && shelf.type == TYPE_SHARED)
+		return unlink_shared(txn, a, err);
 	if (tree_shelf(a->who, a->parent, &shelf))
 		return unlink_on_shelf(txn, a, &shelf, err);
-	if (node_kind(a->parent) == NODE_IMAGE)
+	if (node_is_in_image(a->parent))
 		return unlink_in_image(txn, a, err);
 	return fail(err, -EPERM, "%s belongs to the tree and cannot be removed", a->name);
 }
@@ -219,7 +229,7 @@ static int remove_image(struct cat_txn *txn, struct act *a, const struct shelf *
 	struct purged purged;
 	int r = image_find(txn, shelf, a->name, &i);
 	if (!r)
-		r = decide(a->who, MAY_DELETE, shelf, &i, err);
+		r = may(txn, a->who, MAY_DELETE, shelf, &i, err);
 	if (r)
 		return r == -ENOENT ? fail(err, r, "there is nothing called %s here", a->name) : r;
 	if (i.kind != KIND_IMAGE)
@@ -248,7 +258,7 @@ static int remove_region(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct region g;
 	uint32_t want[2] = { 0, 0 };
-	int r = decide(a->who, MAY_MANAGE, NULL, NULL, err);
+	int r = may(txn, a->who, MAY_MANAGE, NULL, NULL, err);
 	if (!r && (r = region_find(txn, a->name, &g)))
 		return fail(err, r, "there is no region %s", a->name);
 	if (r)
@@ -268,7 +278,7 @@ static int remove_account(struct cat_txn *txn, struct act *a, struct error *err)
 	struct account c;
 	uint32_t want[2] = { 0, 0 };
 	uint64_t accounts = node_make(NODE_FIXED, 0, SLOT_ACCOUNTS);
-	int r = decide(a->who, MAY_MANAGE, NULL, NULL, err);
+	int r = may(txn, a->who, MAY_MANAGE, NULL, NULL, err);
 	if (!r && (r = account_find(txn, a->name, &c)))
 		return fail(err, r, "there is no account %s", a->name);
 	if (r)
@@ -282,12 +292,16 @@ static int remove_account(struct cat_txn *txn, struct act *a, struct error *err)
 	snprintf(a->path, sizeof a->path, "accounts/%s", a->name);
 	act_entry_changed(a, accounts, a->name);
 	act_node_changed(a, accounts, true);
-	return account_remove(txn, c.no);
+	r = share_forget_receiver(txn, a, c.no);
+	return r ? r : account_remove(txn, c.no);
 }
 
 static int do_rmdir(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct shelf shelf;
+	if (tree_shelf(a->who, a->parent, &shelf) && shelf.type == TYPE_SHARED)
+		return node_kind(a->parent) == NODE_PLACE ? fail(err, -ENOTDIR, "%s is a link: rm cancels the share", a->name)
+							  : share_decline(txn, a, err);
 	if (tree_shelf(a->who, a->parent, &shelf))
 		return remove_image(txn, a, &shelf, err);
 	if (a->parent == ROOT_NODE && strcmp(a->name, "accounts"))

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* decide: may they? The one function that every way in asks: open, copy, link, rename, xattr, command line.
+/* decide: may they? The one function that every way in asks: open, read, copy, link, rename, xattr, command line.
  *
- * It looks only at what it is given: no clock, no files, no catalog. The caller reads the row in the same
- * transaction in which it acts. What may not be seen is -ENOENT, not -EPERM: a refusal must not tell that something exists.
+ * It looks only at what it is given: no clock, no files, no catalog. What it is given is gathered by may() (rights.h) in the
+ * transaction in which the caller acts. What may not be seen is -ENOENT, not -EPERM: a refusal must not tell that something exists.
+ *
+ * Who somebody is to an image:
+ *   owner      the account that pays for it; operators are owners of what is public
+ *   operator   sees and reads everything
+ *   receiver   it is a custom image that its owner shares with them: seen and started, nothing else
+ *   anybody    sees, starts and (policy `download`) reads what is published in public and marketplace
  */
 #ifndef IMAGEFS_DOMAIN_DECIDE_H
 #define IMAGEFS_DOMAIN_DECIDE_H
@@ -18,13 +24,29 @@ enum verb {
 	MAY_CHANGE,    /* settings, disk, name */
 	MAY_DELETE,
 	MAY_PROTECT,   /* chmod */
+	MAY_SHARE,     /* give it to another account */
 	MAY_CREATE,    /* something new on this shelf (image NULL) */
 	MAY_LIST,      /* the shelf (image NULL) */
 	MAY_MANAGE,    /* regions, accounts, policy (image and shelf NULL) */
 	MAY_ACCEPT,    /* choose whose shares one's own account takes (image and shelf NULL) */
+	VERBS_,
 };
 
-/* 0, or -ENOENT, -EPERM, -EACCES with a sentence. shelf may be NULL when image is given. */
-int decide(const struct who *, enum verb, const struct shelf *, const struct image *, struct error *err) MUST_USE;
+enum download { DOWNLOAD_ALL, DOWNLOAD_UNCHARGED, DOWNLOAD_NONE };
+
+struct facts {
+	const struct shelf *shelf; /* may be NULL when image is given */
+	const struct image *image;
+	uint32_t to_region;        /* MAY_COPY: where the other image will be; 0: not known */
+	bool received;             /* it is shared with who asks */
+	char shared_with[200];     /* MAY_DELETE: names of those that it is shared with; "" */
+	bool charged;              /* it has a price, or a licence that is paid for */
+	bool byol;                 /* its licence is whose it is, and nobody else's */
+	enum download download;    /* policies of who asks, in the image's region */
+	bool shared_copy, shared_instance_image;
+};
+
+/* 0, or -ENOENT, -EPERM, -EACCES, -EBUSY, -EROFS with a sentence. facts may be NULL for MAY_MANAGE and MAY_ACCEPT. */
+int decide(const struct who *, enum verb, const struct facts *, struct error *err) MUST_USE;
 
 #endif

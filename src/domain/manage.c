@@ -52,7 +52,7 @@ static int find_region(const struct managing *m, const char *name, struct region
 /* One's own .account is in the root of one's mount; that of others is for who manages them. */
 static int may_read(const struct managing *m, uint32_t account, struct error *err)
 {
-	return decide(m->who, account == m->who->account ? MAY_ACCEPT : MAY_MANAGE, NULL, NULL, err);
+	return decide(m->who, account == m->who->account ? MAY_ACCEPT : MAY_MANAGE, NULL, err);
 }
 
 static int tell_account(void *ctx, const struct account *a)

@@ -4,11 +4,12 @@
  *
  *     bits 56-59  kind      bits 8-55  number of the thing      bits 0-7  slot: which file of it
  *
- * NODE_DISK is the highest kind: a disk sorts after its settings, which is what GNU cp copies by.
+ * NODE_DISK is above NODE_IMAGE: a disk sorts after its settings, which is what GNU cp copies by.
  */
 #ifndef IMAGEFS_DOMAIN_NODE_H
 #define IMAGEFS_DOMAIN_NODE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum node_kind {
@@ -18,6 +19,9 @@ enum node_kind {
 	NODE_PLACE = 3,   /* number: account << 16 | region. accounts/NAME/REGION */
 	NODE_IMAGE = 4,   /* number: image row. The directory (slot 0) and its files; an alias itself */
 	NODE_DISK = 5,    /* number: disk. slot is always 0xff */
+	NODE_SHARED = 6,  /* number: image row. The directory of a received image: the kernel wants one path for each, and an operator
+			   * may see the same image in its owner's place too. Its files are those of NODE_IMAGE */
+	NODE_LINK = 7,    /* number: share. The link in accounts/NAME/REGION/shared */
 };
 
 enum node_slot {
@@ -55,5 +59,9 @@ static inline unsigned node_slot(uint64_t node) { return node & 0xff; }
 
 static inline uint64_t node_disk(uint64_t disk) { return node_make(NODE_DISK, disk, SLOT_DISK); }
 static inline uint64_t node_image(uint64_t number, unsigned slot) { return node_make(NODE_IMAGE, number, slot); }
+static inline uint64_t node_shared(uint64_t image) { return node_make(NODE_SHARED, image, SLOT_DIR); }
+
+/* In an image: its directory, in whichever view, or a file in it other than the disk. */
+static inline bool node_is_in_image(uint64_t node) { return node_kind(node) == NODE_IMAGE || node_kind(node) == NODE_SHARED; }
 
 #endif

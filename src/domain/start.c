@@ -9,88 +9,29 @@
 #include "base/clock.h"
 #include "catalog/object_tab.h"
 #include "catalog/region.h"
-#include "domain/decide.h"
 #include "domain/names.h"
+#include "domain/rights.h"
+#include "domain/target.h"
 #include "domain/trash.h"
 #include "domain/tree_int.h"
 
 /* ---- which image a link means ---------------------------------------------------------------------------- */
 
-/* The path that a link's text means, from the root of the mount: at most MAX_PARTS names. */
-#define MAX_PARTS 3
-
-struct path {
-	char parts[MAX_PARTS][TRASH_NAME_MAX + 1];
-	unsigned n;
-	bool above; /* it left the mount */
-};
-
-static void path_add(struct path *p, const char *name, size_t len)
-{
-	if (len == 0 || (len == 1 && name[0] == '.'))
-		return;
-	if (len == 2 && name[0] == '.' && name[1] == '.') {
-		p->above |= p->n == 0;
-		p->n -= p->n > 0;
-		return;
-	}
-	/* Of an absolute path only the end counts: where the mount is, and through which bind mount, is not known here. */
-	if (p->n == MAX_PARTS) {
-		memmove(p->parts[0], p->parts[1], sizeof p->parts[0] * (MAX_PARTS - 1));
-		p->n--;
-	}
-	snprintf(p->parts[p->n++], sizeof p->parts[0], "%.*s", (int)len, name);
-}
-
-static int path_resolve(struct cat_txn *txn, const struct image *instance, const char *text, struct path *ret)
-{
-	struct region region;
-	*ret = (struct path){ .n = 0 };
-	int r = region_get(txn, instance->shelf.region, &region);
-	if (r)
-		return r;
-	if (text[0] != '/') {
-		path_add(ret, region.name, strlen(region.name));
-		path_add(ret, type_name(TYPE_INSTANCE), strlen(type_name(TYPE_INSTANCE)));
-		path_add(ret, instance->name, strlen(instance->name));
-	}
-	for (size_t n; *text; text += n + (text[n] == '/')) {
-		n = strcspn(text, "/");
-		path_add(ret, text, n);
-	}
-	return 0;
-}
-
-static int find_shelf(struct cat_txn *txn, const struct who *w, const struct path *p, struct shelf *ret)
-{
-	struct region region;
-	int type = p->n == MAX_PARTS && !p->above ? type_by_name(p->parts[1]) : -1;
-	if (type < 0 || region_find(txn, p->parts[0], &region))
-		return -ENOENT;
-	bool common = type == TYPE_PUBLIC || type == TYPE_MARKETPLACE;
-	*ret = (struct shelf){ .account = common ? 0 : w->account, .region = region.no, .type = (uint8_t)type };
-	return 0;
-}
-
 static int resolve(struct cat_txn *txn, struct act *a, const struct image *instance, const char *text, struct image *ret,
 		   struct error *err)
 {
-	struct path p;
-	struct shelf shelf;
-	int r = path_resolve(txn, instance, text, &p);
-	if (!r)
-		r = find_shelf(txn, a->who, &p, &shelf);
-	if (!r)
-		r = image_find(txn, &shelf, p.parts[2], ret);
-	if (!r && ret->kind == KIND_ALIAS)
-		r = image_find(txn, &shelf, ret->target, ret);
+	struct region region;
+	int r = region_get(txn, instance->shelf.region, &region);
 	if (r)
-		return fail(err, r == -ENOENT ? -ENOENT : r, "%s names no image; an instance is started by ln -s "
-			    "../../TYPE/NAME image (or ln -sr)", text);
-	r = decide(a->who, MAY_START, NULL, ret, err);
-	if (!r && shelf.type == TYPE_INSTANCE)
+		return fail(err, r, "this region is gone");
+	r = target_image(txn, a->who, &(struct target_base){ { region.name, type_name(TYPE_INSTANCE), instance->name }, 3 }, text,
+			 ret, err);
+	if (r)
+		return fail(err, r, "%s names no image; an instance is started by ln -s ../../TYPE/NAME image (or ln -sr)", text);
+	r = may(txn, a->who, MAY_START, NULL, ret, err);
+	if (!r && ret->shelf.type == TYPE_INSTANCE)
 		r = fail(err, -EINVAL, "%s is an instance: make an image of it first (cp -r), then start that", ret->name);
-	if (!r && shelf.region != instance->shelf.region)
+	if (!r && ret->shelf.region != instance->shelf.region)
 		r = fail(err, -EXDEV, "%s is in another region: copy it into this one first", ret->name);
 	if (!r && ret->state != STATE_AVAILABLE && ret->state != STATE_DEPRECATED)
 		r = fail(err, -EBUSY, "%s is not available yet (%s)", ret->name, state_name((enum image_state)ret->state));
@@ -118,12 +59,13 @@ static int take_disk(struct cat_txn *txn, struct act *a, struct image *instance,
 	row.no = cat_next(txn, COUNTER_DISK);
 	row.image = instance->node;
 	row.mtime = clock_real();
-	image_path(txn, origin, &path);
+	image_path_for(txn, a->who, origin, &path);
 	instance->disk = row.no;
 	instance->state = STATE_AVAILABLE;
 	instance->reason[0] = 0;
 	instance->trashed = 0;
 	instance->from = origin->id;
+	instance->from_shared = origin->from_shared || (origin->owner != instance->owner && origin->shelf.type == TYPE_CUSTOM);
 	snprintf(instance->from_text, sizeof instance->from_text, "%s", path.data);
 	snprintf(a->detail, sizeof a->detail, "from %s", path.data);
 	origin->used = true;

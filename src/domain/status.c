@@ -8,7 +8,8 @@
 #include "base/clock.h"
 #include "catalog/account.h"
 #include "catalog/object_tab.h"
-#include "domain/decide.h"
+#include "catalog/share_tab.h"
+#include "domain/rights.h"
 #include "domain/disks.h"
 #include "domain/names.h"
 #include "domain/tree_int.h"
@@ -18,6 +19,7 @@ struct uses {
 	const struct image *image;
 	struct buf *text;
 	unsigned shown;
+	uint64_t anothers; /* instances that receivers made */
 };
 
 #define USES_SHOWN 100u /* of each kind; the rest is counted */
@@ -28,7 +30,7 @@ static int add_alias(void *ctx, const struct image *row)
 	if (row->kind != KIND_ALIAS || strcmp(row->target, u->image->name))
 		return 0;
 	buf_addf(u->text, "use: alias ");
-	image_path(u->ask->txn, row, u->text);
+	image_path_for(u->ask->txn, u->ask->who, row, u->text);
 	buf_adds(u->text, "\n");
 	return ++u->shown >= USES_SHOWN;
 }
@@ -37,21 +39,27 @@ static int add_child(void *ctx, uint64_t node)
 {
 	struct uses *u = ctx;
 	struct image row;
-	if (image_get(u->ask->txn, node, &row) || decide(u->ask->who, MAY_SEE, NULL, &row, NULL))
+	if (image_get(u->ask->txn, node, &row))
+		return 0;
+	u->anothers += row.owner != u->image->owner && row.shelf.type == TYPE_INSTANCE;
+	if (may(u->ask->txn, u->ask->who, MAY_SEE, NULL, &row, NULL))
 		return 0;
 	buf_addf(u->text, "use: %s ", row.shelf.type == TYPE_INSTANCE ? "instance" : "image");
-	image_path(u->ask->txn, &row, u->text);
+	image_path_for(u->ask->txn, u->ask->who, &row, u->text);
 	buf_adds(u->text, "\n");
 	return ++u->shown >= USES_SHOWN;
 }
 
 static int add_uses(const struct tree_ask *a, const struct image *i, struct buf *text)
 {
-	struct uses u = { a, i, text, 0 };
+	struct uses u = { .ask = a, .image = i, .text = text };
+	bool anothers = i->shelf.type == TYPE_CUSTOM && (i->owner == a->who->account || a->who->is_operator);
 	int r = i->shelf.trash ? 0 : image_each(a->txn, &i->shelf, 0, add_alias, &u);
 	u.shown = 0;
 	if (r >= 0)
 		r = image_each_child(a->txn, i->id, 0, add_child, &u);
+	if (anothers && u.anothers)
+		buf_addf(text, "use: %" PRIu64 " instances of receivers\n", u.anothers);
 	return r < 0 ? r : 0;
 }
 
@@ -146,6 +154,27 @@ static int add_disk(const struct tree_ask *a, const struct image *i, struct buf 
 	return 0;
 }
 
+static int add_receiver(void *ctx, const struct share *s)
+{
+	struct uses *u = ctx;
+	struct account receiver;
+	if (account_get(u->ask->txn, s->receiver, &receiver) == 0)
+		buf_addf(u->text, "shared-with: %s\n", receiver.name);
+	return 0;
+}
+
+/* Who gets what from whom is told to the one who gives it, and to operators; the receiver is told from whom it is. */
+static int add_shares(const struct tree_ask *a, const struct image *i, struct buf *text)
+{
+	struct uses u = { .ask = a, .image = i, .text = text };
+	if (i->shelf.type != TYPE_CUSTOM || i->shelf.trash)
+		return 0;
+	if (i->owner == a->who->account || a->who->is_operator)
+		return share_each_of(a->txn, i->node, add_receiver, &u);
+	buf_adds(text, "reviewed: no\n");
+	return 0;
+}
+
 static int add_all(const struct tree_ask *a, const struct image *i, struct buf *text)
 {
 	char id[ID_TEXT_SIZE];
@@ -167,7 +196,8 @@ static int add_all(const struct tree_ask *a, const struct image *i, struct buf *
 	tree_hide_lineage(a, &shown);
 	if (shown.from)
 		buf_addf(text, "from: %s\n", shown.from_text);
-	return add_uses(a, i, text);
+	r = add_shares(a, i, text);
+	return r ? r : add_uses(a, i, text);
 }
 
 int status_text(struct service *s, const struct who *w, const struct image *i, struct buf *ret, struct error *err)

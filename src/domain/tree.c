@@ -8,7 +8,7 @@
 
 #include "base/num.h"
 #include "catalog/account.h"
-#include "domain/decide.h"
+#include "domain/rights.h"
 #include "domain/disks.h"
 #include "domain/names.h"
 #include "domain/start.h"
@@ -82,7 +82,7 @@ bool tree_has_file(const struct who *w, uint64_t dir, enum tree_file f)
 int tree_may_configure(const struct who *w, uint64_t node, struct error *err)
 {
 	bool own_account = node_kind(node) == NODE_FIXED && node_slot(node) == SLOT_FILE + FILE_ACCOUNT;
-	return decide(w, own_account ? MAY_ACCEPT : MAY_MANAGE, NULL, NULL, err);
+	return decide(w, own_account ? MAY_ACCEPT : MAY_MANAGE, NULL, err);
 }
 
 bool tree_may_write(const struct who *w, uint64_t node)
@@ -162,14 +162,14 @@ int tree_fill_disk(struct service *s, struct cat_txn *txn, struct entry *e, cons
 	return 0;
 }
 
-int tree_fill_setting(struct cat_txn *txn, struct entry *e, const struct image *i, enum setting_key key)
+int tree_fill_setting(const struct tree_ask *a, struct entry *e, const struct image *i, enum setting_key key)
 {
 	char value[SETTING_MAX + 1];
 	unsigned len;
-	int r = setting_get(txn, i->node, key, value, sizeof value, &len);
+	int r = setting_get(a->txn, i->node, key, value, sizeof value, &len);
 	if (r)
 		return r;
-	tree_fill_file(e, node_image(i->node, key), i->changed, !i->is_protected);
+	tree_fill_file(e, node_image(i->node, key), i->changed, may(a->txn, a->who, MAY_CHANGE, NULL, i, NULL) == 0);
 	e->size = len;
 	return 0;
 }
@@ -242,11 +242,13 @@ static int lookup_type(const struct tree_ask *a, const char *name, struct entry 
 static int lookup_on_shelf(const struct tree_ask *a, const struct shelf *shelf, const char *name, struct entry *ret)
 {
 	struct image image;
-	int r = decide(a->who, MAY_LIST, shelf, NULL, a->err);
+	int r = may(a->txn, a->who, MAY_LIST, shelf, NULL, a->err);
+	if (!r && shelf->type == TYPE_SHARED)
+		return tree_lookup_shared(a, shelf, name, ret);
 	if (!r)
 		r = image_find(a->txn, shelf, name, &image);
 	if (!r)
-		r = decide(a->who, MAY_SEE, shelf, &image, a->err);
+		r = may(a->txn, a->who, MAY_SEE, shelf, &image, a->err);
 	if (r)
 		return r == -ENOENT ? fail(a->err, r, "there is nothing called %s here", name) : r;
 	tree_fill_image(ret, &image);
@@ -280,7 +282,7 @@ uint64_t scratch_find(struct cat_txn *txn, uint64_t image_node, const char *name
 	return s.disk;
 }
 
-int tree_computed(const struct image *i, const char *name, struct entry *ret)
+int tree_computed(const struct image *i, uint64_t dir, const char *name, struct entry *ret)
 {
 	bool instance = i->shelf.type == TYPE_INSTANCE;
 	if (strcmp(name, instance ? "image" : "from") == 0 && i->from && i->disk && (instance || image_is_settled(i))) {
@@ -288,8 +290,8 @@ int tree_computed(const struct image *i, const char *name, struct entry *ret)
 		ret->fleeting = true;
 		return 0;
 	}
-	bool common = i->shelf.type == TYPE_PUBLIC || i->shelf.type == TYPE_MARKETPLACE;
-	if (common && (strcmp(name, "owner") == 0 || strcmp(name, "reviewed") == 0)) {
+	bool anothers = i->shelf.type == TYPE_PUBLIC || i->shelf.type == TYPE_MARKETPLACE || node_kind(dir) == NODE_SHARED;
+	if (anothers && (strcmp(name, "owner") == 0 || strcmp(name, "reviewed") == 0)) {
 		tree_fill_file(ret, node_image(i->node, name[0] == 'o' ? SLOT_OWNER : SLOT_REVIEWED), i->created, false);
 		return 0;
 	}
@@ -314,7 +316,7 @@ static int lookup_in_image(const struct tree_ask *a, const char *name, struct en
 	struct image i;
 	int r = image_get(a->txn, node_number(a->node), &i);
 	if (!r)
-		r = decide(a->who, MAY_SEE, NULL, &i, a->err);
+		r = may(a->txn, a->who, MAY_SEE, NULL, &i, a->err);
 	if (r)
 		return fail(a->err, -ESTALE, "this image is gone");
 	tree_hide_lineage(a, &i);
@@ -323,7 +325,7 @@ static int lookup_in_image(const struct tree_ask *a, const char *name, struct en
 		return 0;
 	}
 	enum setting_key key = setting_by_name(name, (enum image_type)i.shelf.type);
-	if (key && (r = tree_fill_setting(a->txn, ret, &i, key)) != -ENOENT)
+	if (key && (r = tree_fill_setting(a, ret, &i, key)) != -ENOENT)
 		return r;
 	/* After a success the name that was used for the upload still leads to the disk: tools set times by it. */
 	if (i.disk && (strcmp(name, image_disk_name(&i)) == 0 || strcmp(name, i.upload) == 0))
@@ -338,7 +340,7 @@ static int lookup_in_image(const struct tree_ask *a, const char *name, struct en
 		ret->fleeting = true;
 		return 0;
 	}
-	r = tree_computed(&i, name, ret);
+	r = tree_computed(&i, a->node, name, ret);
 	if (r && tree_link_marked(&i, name, a->who->pid)) {
 		tree_fill_link(ret, node_image(i.node, SLOT_LINK), i.created);
 		ret->fleeting = true;
@@ -363,7 +365,8 @@ static int lookup(const struct tree_ask *a, const char *name, struct entry *ret)
 	case NODE_REGION:
 	case NODE_PLACE: return lookup_type(a, name, ret);
 	case NODE_ACCOUNT: return lookup_account_region(a, name, ret);
-	case NODE_IMAGE: return lookup_in_image(a, name, ret);
+	case NODE_IMAGE:
+	case NODE_SHARED: return lookup_in_image(a, name, ret);
 	default: return fail(a->err, -ENOTDIR, "that is not a directory");
 	}
 }
@@ -416,14 +419,15 @@ static int attr_image(const struct tree_ask *a, struct entry *ret)
 	unsigned slot = node_slot(a->node);
 	int r = image_get(a->txn, node_number(a->node), &i);
 	if (!r)
-		r = decide(a->who, MAY_SEE, NULL, &i, a->err);
+		r = may(a->txn, a->who, MAY_SEE, NULL, &i, a->err);
 	if (r)
 		return fail(a->err, -ESTALE, "this image is gone");
-	if (slot == SLOT_DIR)
+	if (slot == SLOT_DIR) {
 		tree_fill_image(ret, &i);
-	else if (slot == SLOT_LINK || (slot >= SLOT_KEPT_LINK && slot <= SLOT_KEPT_LINK + SET_LINK_MAX - SET_LINK))
+		ret->node = a->node;
+	} else if (slot == SLOT_LINK || (slot >= SLOT_KEPT_LINK && slot <= SLOT_KEPT_LINK + SET_LINK_MAX - SET_LINK))
 		tree_fill_link(ret, a->node, i.created);
-	else if (slot < SET_MAX_ && (r = tree_fill_setting(a->txn, ret, &i, (enum setting_key)slot)) != -ENOENT)
+	else if (slot < SET_MAX_ && (r = tree_fill_setting(a, ret, &i, (enum setting_key)slot)) != -ENOENT)
 		return r;
 	else /* generated, or a setting that is open and has no value (yet) */
 		tree_fill_file(ret, a->node, i.changed, slot < SET_MAX_);
@@ -438,7 +442,7 @@ static int attr_disk(const struct tree_ask *a, struct entry *ret)
 	if (!r)
 		r = image_get(a->txn, row.image, &i);
 	if (!r)
-		r = decide(a->who, MAY_SEE, NULL, &i, a->err);
+		r = may(a->txn, a->who, MAY_SEE, NULL, &i, a->err);
 	return r ? fail(a->err, -ESTALE, "this disk is gone") : tree_fill_disk(a->service, a->txn, ret, &i, row.no, a->err);
 }
 
@@ -454,7 +458,9 @@ static int attr(const struct tree_ask *a, struct entry *ret)
 	case NODE_REGION:
 	case NODE_PLACE: return attr_place(a, ret);
 	case NODE_ACCOUNT: return attr_account(a, ret);
-	case NODE_IMAGE: return attr_image(a, ret);
+	case NODE_IMAGE:
+	case NODE_SHARED: return attr_image(a, ret);
+	case NODE_LINK: return tree_attr_link(a, ret);
 	case NODE_DISK: return attr_disk(a, ret);
 	default: return fail(a->err, -ENOENT, "there is no such file");
 	}
@@ -481,13 +487,13 @@ static int image_of(const struct tree_ask *a, struct tree_disk *ret)
 	if (node_kind(a->node) == NODE_DISK) {
 		r = disk_row_get(a->txn, node_number(a->node), &ret->row);
 		image = ret->row.image;
-	} else if (node_kind(a->node) != NODE_IMAGE) {
+	} else if (!node_is_in_image(a->node)) {
 		r = -ENOENT;
 	}
 	if (!r)
 		r = image_get(a->txn, image, &ret->image);
 	if (!r)
-		r = decide(a->who, MAY_SEE, NULL, &ret->image, a->err);
+		r = may(a->txn, a->who, MAY_SEE, NULL, &ret->image, a->err);
 	ret->is_main = !r && ret->row.no && ret->image.disk == ret->row.no;
 	return r ? fail(a->err, -ENOENT, "this image is gone") : 0;
 }

@@ -42,10 +42,13 @@ int tree_list(struct service *, const struct who *, uint64_t dir, uint64_t cooki
 /* Text of a symlink. */
 int tree_readlink(struct service *, const struct who *, uint64_t node, char ret[1024], struct error *err) MUST_USE;
 
-/* Where a node is, for people: "ap-beijing/custom/web/disk". Never fails: "?" if it is nowhere. */
+/* Where a node is in somebody's view, for people: "ap-beijing/custom/web/disk". Never fails: "?" if it is nowhere. */
 struct buf;
-void tree_path(struct service *, uint64_t node, struct buf *ret);
+void tree_path(struct service *, const struct who *, uint64_t node, struct buf *ret);
 void image_path(struct cat_txn *, const struct image *, struct buf *ret);
+
+/* … in the view of somebody: "ap-beijing/shared/web@alice", "accounts/bob/ap-beijing/custom/web". */
+void image_path_for(struct cat_txn *, const struct who *, const struct image *, struct buf *ret);
 
 /* The image row that a node is in (its directory, a setting, its disk) and, for disks, whether it is the image's own or one that is being
  * uploaded. -ENOENT when there is none, or when it may not be seen. */

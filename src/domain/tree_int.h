@@ -19,10 +19,17 @@ void tree_fill_file(struct entry *, uint64_t node, int64_t time, bool writable);
 void tree_fill_link(struct entry *, uint64_t node, int64_t time);
 void tree_fill_image(struct entry *, const struct image *);
 int tree_fill_disk(struct service *, struct cat_txn *, struct entry *, const struct image *, uint64_t number, struct error *err) MUST_USE;
-int tree_fill_setting(struct cat_txn *, struct entry *, const struct image *, enum setting_key) MUST_USE;
+int tree_fill_setting(const struct tree_ask *, struct entry *, const struct image *, enum setting_key) MUST_USE;
 
-/* from, image, owner, reviewed: -ENOENT where this image has no such file. */
-int tree_computed(const struct image *, const char *name, struct entry *ret) MUST_USE;
+/* from, image, owner, reviewed: -ENOENT where this image has no such file in this directory. */
+int tree_computed(const struct image *, uint64_t dir, const char *name, struct entry *ret) MUST_USE;
+
+/* Shelves of type shared, and their links: tree_shared.c. */
+int tree_list_shared(const struct tree_ask *, const struct shelf *, uint64_t cookie, tree_each each, void *ctx) MUST_USE;
+int tree_lookup_shared(const struct tree_ask *, const struct shelf *, const char *name, struct entry *ret) MUST_USE;
+int tree_attr_link(const struct tree_ask *, struct entry *ret) MUST_USE;
+struct buf;
+int tree_read_link(const struct tree_ask *, struct buf *ret) MUST_USE;
 
 /* To who may not see what an image was made from, it was made from nothing: a name of another account means something else in
  * their own tree, and is none of their business. */

@@ -9,7 +9,7 @@
 
 #include "base/num.h"
 #include "catalog/account.h"
-#include "domain/decide.h"
+#include "domain/rights.h"
 #include "domain/names.h"
 #include "domain/tree_int.h"
 
@@ -93,7 +93,7 @@ static int list_row(void *ctx, const struct image *image)
 {
 	struct walk *w = ctx;
 	struct entry e;
-	if (decide(w->ask->who, MAY_SEE, NULL, image, NULL))
+	if (may(w->ask->txn, w->ask->who, MAY_SEE, NULL, image, NULL))
 		return 0;
 	tree_fill_image(&e, image);
 	return w->each(w->ctx, image->name, &e, image->node);
@@ -108,6 +108,7 @@ struct image_walk {
 	struct walk *walk;
 	const struct image *image;
 	uint64_t cookie;
+	bool writable; /* its settings, by this viewer */
 };
 
 static int list_setting(void *ctx, uint8_t key, const char *value, unsigned len)
@@ -118,7 +119,7 @@ static int list_setting(void *ctx, uint8_t key, const char *value, unsigned len)
 	(void)value;
 	if (key >= SET_MAX_ || cookie <= w->cookie)
 		return 0;
-	tree_fill_file(&e, node_image(w->image->node, key), w->image->changed, !w->image->is_protected);
+	tree_fill_file(&e, node_image(w->image->node, key), w->image->changed, w->writable);
 	e.size = len;
 	return w->walk->each(w->walk->ctx, setting_name((enum setting_key)key), &e, cookie);
 }
@@ -148,7 +149,7 @@ static int list_computed(struct image_walk *w)
 	} names[] = { { "from", SLOT_LINK }, { "image", SLOT_LINK }, { "owner", SLOT_OWNER }, { "reviewed", SLOT_REVIEWED } };
 	for (unsigned n = 0; n < 4; n++) {
 		struct entry e;
-		if (COOKIE_COMPUTED + n + 1 <= w->cookie || tree_computed(w->image, names[n].name, &e))
+		if (COOKIE_COMPUTED + n + 1 <= w->cookie || tree_computed(w->image, w->walk->dir, names[n].name, &e))
 			continue;
 		int r = w->walk->each(w->walk->ctx, names[n].name, &e, COOKIE_COMPUTED + n + 1);
 		if (r)
@@ -163,11 +164,11 @@ static int list_image(struct walk *w, uint64_t cookie)
 	struct entry e;
 	int r = image_get(w->ask->txn, node_number(w->dir), &i);
 	if (!r)
-		r = decide(w->ask->who, MAY_SEE, NULL, &i, w->ask->err);
+		r = may(w->ask->txn, w->ask->who, MAY_SEE, NULL, &i, w->ask->err);
 	if (r)
 		return fail(w->ask->err, -ESTALE, "this image is gone");
 	tree_hide_lineage(w->ask, &i);
-	struct image_walk in = { w, &i, cookie };
+	struct image_walk in = { w, &i, cookie, may(w->ask->txn, w->ask->who, MAY_CHANGE, NULL, &i, NULL) == 0 };
 	if (cookie < 1 && i.disk && image_disk_name(&i)[0] != '.') {
 		r = tree_fill_disk(w->ask->service, w->ask->txn, &e, &i, i.disk, w->ask->err);
 		if (!r)
@@ -184,8 +185,10 @@ static int list(struct walk *w, uint64_t cookie)
 {
 	struct shelf shelf;
 	if (tree_shelf(w->ask->who, w->dir, &shelf)) {
-		int r = decide(w->ask->who, MAY_LIST, &shelf, NULL, w->ask->err);
-		return r ? r : image_each(w->ask->txn, &shelf, cookie, list_row, w);
+		int r = may(w->ask->txn, w->ask->who, MAY_LIST, &shelf, NULL, w->ask->err);
+		if (r || shelf.type == TYPE_SHARED)
+			return r ? r : tree_list_shared(w->ask, &shelf, cookie, w->each, w->ctx);
+		return image_each(w->ask->txn, &shelf, cookie, list_row, w);
 	}
 	switch (node_kind(w->dir)) {
 	case NODE_FIXED:
@@ -196,7 +199,8 @@ static int list(struct walk *w, uint64_t cookie)
 		int r = list_files(w, cookie);
 		return r ? r : region_each(w->ask->txn, after_number(cookie), list_region, w);
 	}
-	case NODE_IMAGE: return list_image(w, cookie);
+	case NODE_IMAGE:
+	case NODE_SHARED: return list_image(w, cookie);
 	default: return fail(w->ask->err, -ENOTDIR, "that is not a directory");
 	}
 }

@@ -5,8 +5,9 @@
 
 #include "base/buf.h"
 #include "catalog/account.h"
-#include "domain/decide.h"
+#include "domain/rights.h"
 #include "domain/names.h"
+#include "domain/share.h"
 #include "domain/start.h"
 #include "domain/tree_int.h"
 
@@ -20,6 +21,46 @@ void image_path(struct cat_txn *txn, const struct image *i, struct buf *ret)
 {
 	add_region(txn, i->shelf.region, ret);
 	buf_addf(ret, "/%s%s/%s", i->shelf.trash ? ".trash/" : "", type_name((enum image_type)i->shelf.type), i->name);
+}
+
+static bool is_common(const struct image *i) { return i->shelf.account == 0; }
+
+static int received_path(struct cat_txn *txn, const struct who *w, const struct image *i, struct buf *ret)
+{
+	struct share s;
+	char name[RECEIVED_NAME_MAX + 1];
+	int r = share_of(txn, i->node, w->account, &s);
+	if (!r)
+		r = share_received_name(txn, &s, name);
+	if (r)
+		return r;
+	add_region(txn, i->shelf.region, ret);
+	buf_addf(ret, "/shared/%s", name);
+	return 0;
+}
+
+void image_path_for(struct cat_txn *txn, const struct who *w, const struct image *i, struct buf *ret)
+{
+	struct account owner;
+	if (i->owner != w->account && !is_common(i)) {
+		if (received_path(txn, w, i, ret) == 0)
+			return;
+		buf_addf(ret, "accounts/%s/", account_get(txn, i->owner, &owner) ? "?" : owner.name);
+	}
+	image_path(txn, i, ret);
+}
+
+static void add_link(struct cat_txn *txn, uint64_t node, struct buf *ret)
+{
+	struct account receiver;
+	struct share s;
+	if (share_get(txn, node_number(node), &s) || account_get(txn, s.receiver, &receiver)) {
+		buf_adds(ret, "(a share that is cancelled)");
+		return;
+	}
+	buf_addf(ret, "accounts/%s/", receiver.name);
+	add_region(txn, s.region, ret);
+	buf_addf(ret, "/shared/%s", s.name);
 }
 
 static void add_place(struct cat_txn *txn, uint64_t node, struct buf *ret)
@@ -41,7 +82,7 @@ static void add_place(struct cat_txn *txn, uint64_t node, struct buf *ret)
 		buf_addf(ret, "/%s", type_name((enum image_type)(slot - SLOT_TYPE)));
 }
 
-static void add_image(struct cat_txn *txn, uint64_t node, struct buf *ret)
+static void add_image(struct cat_txn *txn, const struct who *w, uint64_t node, struct buf *ret)
 {
 	struct image i;
 	unsigned slot = node_slot(node);
@@ -49,7 +90,7 @@ static void add_image(struct cat_txn *txn, uint64_t node, struct buf *ret)
 		buf_adds(ret, "(an image that is gone)");
 		return;
 	}
-	image_path(txn, &i, ret);
+	image_path_for(txn, w, &i, ret);
 	if (slot == SLOT_DIR)
 		return;
 	buf_addf(ret, "/%s", slot >= SLOT_IMAGE_FILE ? tree_file_name((enum tree_file)(slot - SLOT_IMAGE_FILE))
@@ -59,7 +100,7 @@ static void add_image(struct cat_txn *txn, uint64_t node, struct buf *ret)
 						     : setting_name((enum setting_key)slot));
 }
 
-static void add_disk(struct cat_txn *txn, uint64_t node, struct buf *ret)
+static void add_disk(struct cat_txn *txn, const struct who *w, uint64_t node, struct buf *ret)
 {
 	struct disk_row row;
 	struct image i;
@@ -67,7 +108,7 @@ static void add_disk(struct cat_txn *txn, uint64_t node, struct buf *ret)
 		buf_adds(ret, "(a disk that is gone)");
 		return;
 	}
-	image_path(txn, &i, ret);
+	image_path_for(txn, w, &i, ret);
 	buf_addf(ret, "/%s", i.disk == row.no && image_disk_name(&i)[0] ? image_disk_name(&i) : "(an upload)");
 }
 
@@ -88,7 +129,7 @@ static void add_account(struct cat_txn *txn, uint64_t node, struct buf *ret)
 		buf_addf(ret, "/%s", tree_file_name((enum tree_file)(node_slot(node) - SLOT_FILE)));
 }
 
-void tree_path(struct service *s, uint64_t node, struct buf *ret)
+void tree_path(struct service *s, const struct who *w, uint64_t node, struct buf *ret)
 {
 	struct cat_txn *txn;
 	if (cat_begin(s->catalog, &txn, NULL)) {
@@ -100,8 +141,10 @@ void tree_path(struct service *s, uint64_t node, struct buf *ret)
 	case NODE_REGION:
 	case NODE_PLACE: add_place(txn, node, ret); break;
 	case NODE_ACCOUNT: add_account(txn, node, ret); break;
-	case NODE_IMAGE: add_image(txn, node, ret); break;
-	case NODE_DISK: add_disk(txn, node, ret); break;
+	case NODE_IMAGE:
+	case NODE_SHARED: add_image(txn, w, node, ret); break;
+	case NODE_LINK: add_link(txn, node, ret); break;
+	case NODE_DISK: add_disk(txn, w, node, ret); break;
 	default: buf_adds(ret, "?");
 	}
 	cat_end(&txn);
@@ -112,7 +155,7 @@ void tree_hide_lineage(const struct tree_ask *a, struct image *i)
 	struct image origin;
 	if (!i->from)
 		return;
-	bool shown = image_by_id(a->txn, i->from, &origin) == 0 ? decide(a->who, MAY_SEE, NULL, &origin, NULL) == 0
+	bool shown = image_by_id(a->txn, i->from, &origin) == 0 ? may(a->txn, a->who, MAY_SEE, NULL, &origin, NULL) == 0
 								: i->owner == a->who->account || a->who->is_operator;
 	if (!shown)
 		i->from = 0;
@@ -123,10 +166,13 @@ void tree_hide_lineage(const struct tree_ask *a, struct image *i)
 static int read_lineage(const struct tree_ask *a, const struct image *i, struct buf *ret)
 {
 	struct image origin;
+	struct share s;
+	bool elsewhere = i->owner != a->who->account && !is_common(i) && share_of(a->txn, i->node, a->who->account, &s);
 	buf_adds(ret, i->shelf.trash ? "../../../../" : "../../../");
+	buf_adds(ret, elsewhere ? "../../" : ""); /* in accounts/OWNER */
 	if (image_by_id(a->txn, i->from, &origin) == 0 && !origin.shelf.trash &&
-	    decide(a->who, MAY_SEE, NULL, &origin, NULL) == 0)
-		image_path(a->txn, &origin, ret);
+	    may(a->txn, a->who, MAY_SEE, NULL, &origin, NULL) == 0)
+		image_path_for(a->txn, a->who, &origin, ret);
 	else /* with its id: another image that has the name by now must not be taken for it */
 		buf_addf(ret, "%s@img-%08llx", i->from_text, (unsigned long long)i->from);
 	return 0;
@@ -148,11 +194,13 @@ static int read_link(const struct tree_ask *a, struct buf *ret)
 		buf_adds(ret, "..");
 		return 0;
 	}
-	if (node_kind(a->node) != NODE_IMAGE)
+	if (node_kind(a->node) == NODE_LINK)
+		return tree_read_link(a, ret);
+	if (!node_is_in_image(a->node))
 		return -EINVAL;
 	int r = image_get(a->txn, node_number(a->node), &i);
 	if (!r)
-		r = decide(a->who, MAY_SEE, NULL, &i, a->err);
+		r = may(a->txn, a->who, MAY_SEE, NULL, &i, a->err);
 	if (r)
 		return fail(a->err, -ESTALE, "this link is gone");
 	tree_hide_lineage(a, &i);

@@ -9,10 +9,11 @@
 #include "catalog/account.h"
 #include "catalog/journal.h"
 #include "catalog/object_tab.h"
-#include "domain/decide.h"
+#include "domain/rights.h"
 #include "domain/disks.h"
 #include "domain/names.h"
 #include "domain/policy.h"
+#include "domain/share.h"
 #include "domain/tree_int.h"
 
 struct text_walk {
@@ -49,9 +50,12 @@ static int list_row(void *ctx, const struct image *i)
 	struct disk_row disk = { .no = 0 };
 	char id[ID_TEXT_SIZE], os[SETTING_MAX + 1], arch[SETTING_MAX + 1], created[TIME_TEXT_SIZE];
 	uint64_t uses = 0;
+	struct share share;
+	char received[RECEIVED_NAME_MAX + 1];
 	bool mine = i->owner == w->ask->who->account || i->shelf.account == 0;
-	if (i->kind != KIND_IMAGE || i->shelf.trash || (w->region && i->shelf.region != w->region) || !mine ||
-	    decide(w->ask->who, MAY_SEE, NULL, i, NULL))
+	bool shared = !mine && share_of(txn, i->node, w->ask->who->account, &share) == 0 && share_received_name(txn, &share, received) == 0;
+	if (i->kind != KIND_IMAGE || i->shelf.trash || (w->region && i->shelf.region != w->region) || (!mine && !shared) ||
+	    may(txn, w->ask->who, MAY_SEE, NULL, i, NULL))
 		return 0;
 	if (i->disk && disk_row_get(txn, i->disk, &disk))
 		disk = (struct disk_row){ .no = 0 };
@@ -63,7 +67,7 @@ static int list_row(void *ctx, const struct image *i)
 	first_line(txn, i->node, SET_ARCH, arch);
 	int r = image_each_child(txn, i->id, 0, count_child, &uses);
 	buf_addf(w->text, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%" PRIu64 "\t%" PRIu64 "\t%s\t%s\t%" PRIu64 "\n", region.name,
-		 type_name((enum image_type)i->shelf.type), i->name, id_text(i, id), state_name((enum image_state)i->state), os, arch,
+		 type_name(shared ? TYPE_SHARED : (enum image_type)i->shelf.type), shared ? received : i->name, id_text(i, id), state_name((enum image_state)i->state), os, arch,
 		 disk.size, disk.stored, time_text(i->created, created), owner.name, uses);
 	return r < 0 ? r : 0;
 }
@@ -225,7 +229,7 @@ static int text_of_image(const struct tree_ask *a, struct buf *ret)
 	struct account owner;
 	int r = image_get(a->txn, node_number(a->node), &i);
 	if (!r)
-		r = decide(a->who, MAY_SEE, NULL, &i, a->err);
+		r = may(a->txn, a->who, MAY_SEE, NULL, &i, a->err);
 	if (r)
 		return fail(a->err, -ENOENT, "this image is gone");
 	unsigned slot = node_slot(a->node);
@@ -261,7 +265,7 @@ int tree_file_text(struct service *s, const struct who *w, uint64_t node, struct
 	int r = cat_begin(s->catalog, &a.txn, err);
 	if (r)
 		return r;
-	if (node_kind(node) == NODE_IMAGE)
+	if (node_is_in_image(node))
 		r = text_of_image(&a, ret);
 	else
 		r = text_of_file(&a, (enum tree_file)(node_slot(node) - SLOT_FILE), ret);

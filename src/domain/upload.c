@@ -18,7 +18,7 @@
 #include "catalog/object_tab.h"
 #include "catalog/region.h"
 #include "domain/act.h"
-#include "domain/decide.h"
+#include "domain/rights.h"
 #include "domain/disks.h"
 #include "domain/gc.h"
 #include "domain/names.h"
@@ -47,7 +47,7 @@ static int do_reopen(struct cat_txn *txn, struct act *a, struct error *err)
 	struct tree_disk d;
 	int r = read_rows(txn, a->node, &d, err);
 	if (!r)
-		r = decide(a->who, MAY_CHANGE, NULL, &d.image, err);
+		r = may(txn, a->who, MAY_CHANGE, NULL, &d.image, err);
 	if (r || !d.is_main || (d.image.state == STATE_PENDING && !d.row.mtime))
 		return r;
 	if (d.image.used)
@@ -70,7 +70,7 @@ int upload_reopen(struct service *s, const struct who *w, uint64_t disk_node, st
 	struct act a = { .service = s, .who = w, .fn = do_reopen, .node = disk_node };
 	int r = tree_disk(s, w, disk_node, &d, err);
 	if (!r)
-		r = decide(w, MAY_CHANGE, NULL, &d.image, err);
+		r = may_now(s, w, MAY_CHANGE, &d.image, err);
 	if (r || !d.is_main || (d.image.state == STATE_PENDING && !d.row.mtime) || image_is_running(&d.image))
 		return r;
 	return act_run(&a, err);
@@ -238,7 +238,7 @@ int upload_sum(struct service *s, const struct who *w, uint64_t image_node, stru
 	nobody.resent = false;
 	int r = tree_image(s, w, image_node, &i, err);
 	if (!r)
-		r = decide(w, MAY_CHANGE, NULL, &i, err);
+		r = may_now(s, w, MAY_CHANGE, &i, err);
 	if (r || !i.disk || i.state == STATE_PENDING || i.state == STATE_FAILED)
 		return r;
 	struct summing sum = { .act = { .service = s, .who = &nobody, .fn = do_sum, .node = node_disk(i.disk) } };
@@ -617,7 +617,7 @@ static int do_lineage(struct cat_txn *txn, struct act *a, struct error *err)
 	if (!r)
 		r = image_get(txn, l->from->node, &from);
 	if (!r)
-		r = decide(a->who, MAY_COPY, NULL, &from, err);
+		r = may_copy_into(txn, a->who, &from, &d.image, err);
 	if (!r)
 		r = still_whole(txn, &from, l->map, err);
 	if (!r)
@@ -628,8 +628,9 @@ static int do_lineage(struct cat_txn *txn, struct act *a, struct error *err)
 		return r == ERR_STALE ? fail(err, -ESTALE, "the image that is being copied is gone") : r;
 	from.used = from.shelf.type != TYPE_INSTANCE;
 	from.last_used = clock_real();
-	image_path(txn, &from, &path);
+	image_path_for(txn, a->who, &from, &path);
 	d.image.from = from.id;
+	d.image.from_shared = from.from_shared || (from.owner != d.image.owner && from.shelf.type == TYPE_CUSTOM);
 	snprintf(d.image.from_text, sizeof d.image.from_text, "%s", path.data);
 	r = image_put(txn, &from);
 	return r ? r : image_put(txn, &d.image);
@@ -653,6 +654,7 @@ static int do_forget_lineage(struct cat_txn *txn, struct act *a, struct error *e
 		return r;
 	a->not_logged = true;
 	d.image.from = 0;
+	d.image.from_shared = false;
 	d.image.from_text[0] = 0;
 	return image_put(txn, &d.image);
 }

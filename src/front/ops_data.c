@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/num.h"
 #include "domain/acts.h"
-#include "domain/decide.h"
+#include "domain/rights.h"
 #include "domain/gc.h"
 #include "domain/upload.h"
 #include "front/front_int.h"
@@ -29,7 +29,8 @@ static char *reply_buffer(void)
 	return buffer;
 }
 
-/* The first read of an available disk seals it. Of one that is still being written its owner may read what is there. */
+/* The first read of an available disk seals it. Of one that is still being written its owner may read what is there. What belongs to
+ * somebody else is asked for at each read: a share is cancelled, an image withdrawn, a policy changed while files are open. */
 static int note_read(struct ask *a, struct file *f)
 {
 	struct tree_disk d;
@@ -37,12 +38,12 @@ static int note_read(struct ask *a, struct file *f)
 		return 0;
 	int r = tree_disk(a->front->service, &f->who, f->node, &d, &a->err);
 	if (!r)
-		r = decide(&f->who, MAY_READ, NULL, &d.image, &a->err);
+		r = may_now(a->front->service, &f->who, MAY_READ, &d.image, &a->err);
 	if (r || !d.is_main || !image_is_settled(&d.image))
 		return r;
 	r = upload_use(a->front->service, &f->who, &d.image, &a->err);
 	if (!r)
-		f->read_noted = true;
+		f->read_noted = d.image.owner == f->who.account;
 	return r;
 }
 
@@ -263,9 +264,12 @@ void op_lseek(fuse_req_t req, fuse_ino_t node, off_t offset, int whence, struct 
 static int may_copy(struct ask *a, struct file *from, struct file *to, uint64_t end, const struct map_root *map)
 {
 	struct tree_disk d;
+	struct image into;
 	int r = tree_disk(a->front->service, &from->who, from->node, &d, &a->err);
 	if (!r)
-		r = decide(&from->who, MAY_COPY, NULL, &d.image, &a->err);
+		r = tree_image(a->front->service, &to->who, to->node, &into, &a->err);
+	if (!r)
+		r = may_copy_into_now(a->front->service, &from->who, &d.image, &into, &a->err);
 	if (r)
 		return r;
 	if (!d.is_main || !image_is_settled(&d.image))

@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "domain/acts.h"
-#include "domain/decide.h"
+#include "domain/rights.h"
 #include "domain/upload.h"
 #include "front/front_int.h"
 
@@ -20,7 +20,7 @@ static int may_open_disk(struct ask *a, uint64_t node, int flags, bool *ret_fixe
 	bool writing = (flags & O_ACCMODE) != O_RDONLY;
 	int r = tree_disk(a->front->service, &a->who, node, &d, &a->err);
 	if (!r)
-		r = decide(&a->who, writing ? MAY_CHANGE : MAY_SEE, NULL, &d.image, &a->err);
+		r = may_now(a->front->service, &a->who, writing ? MAY_CHANGE : MAY_SEE, &d.image, &a->err);
 	if (r)
 		return r;
 	if (writing && d.is_main && d.image.used)
@@ -48,7 +48,7 @@ static int may_open_text(struct ask *a, uint64_t node, int flags)
 	default: break;
 	}
 	int r = tree_image(a->front->service, &a->who, node, &i, &a->err);
-	return r ? r : decide(&a->who, MAY_CHANGE, NULL, &i, &a->err);
+	return r ? r : may_now(a->front->service, &a->who, MAY_CHANGE, &i, &a->err);
 }
 
 static int truncate_opened(struct ask *a, uint64_t node, struct file *f)
@@ -115,7 +115,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	(void)mode;
 	if (!ask_begin(&a, req, "create", parent, name))
 		return;
-	if (node_kind(parent) == NODE_IMAGE)
+	if (node_is_in_image(parent))
 		trace_note(a.view, a.who.pid, node_number(parent));
 	int r = act_create(a.front->service, &a.who, parent, name, &e, &a.err);
 	if (!r)

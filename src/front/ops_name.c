@@ -16,7 +16,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct entry e;
 	if (!ask_begin(&a, req, "lookup", parent, name))
 		return;
-	if (node_kind(parent) == NODE_IMAGE)
+	if (node_is_in_image(parent))
 		trace_note(a.view, a.who.pid, node_number(parent));
 	reply_entry(&a, tree_lookup(a.front->service, &a.who, parent, name, &e, &a.err), &e);
 }
@@ -134,7 +134,7 @@ static int set_times(struct ask *a, uint64_t node, const struct stat *st, int wh
 static int set_mode(struct ask *a, uint64_t node, mode_t mode)
 {
 	struct image i;
-	if (node_kind(node) != NODE_IMAGE || node_slot(node) != SLOT_DIR)
+	if (!node_is_in_image(node) || node_slot(node) != SLOT_DIR)
 		return 0;
 	int r = tree_image(a->front->service, &a->who, node, &i, &a->err);
 	if (r || i.shelf.type == TYPE_INSTANCE || i.kind != KIND_IMAGE)
@@ -187,7 +187,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 		return;
 	int r = act_mkdir(a.front->service, &a.who, parent, name, &e, &a.err);
 	/* Into a directory that it has just made, cp copies without looking there first. */
-	if (!r && node_kind(e.node) == NODE_IMAGE)
+	if (!r && node_is_in_image(e.node))
 		trace_note(a.view, a.who.pid, node_number(e.node));
 	reply_entry(&a, r, &e);
 }

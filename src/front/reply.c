@@ -91,7 +91,7 @@ static void keep_why(struct ask *a, int code)
 	AUTO_BUF struct buf path = BUF_INIT;
 	struct hold_why w = { .time = clock_real(), .uid = a->who.uid, .pid = a->who.pid,
 			      .code = -err_to_errno(code) };
-	tree_path(a->front->service, a->node, &path);
+	tree_path(a->front->service, &a->who, a->node, &path);
 	if (a->name)
 		buf_addf(&path, "%s%s", path.len ? "/" : "", a->name);
 	size_t skip = path.len >= sizeof w.path ? path.len - sizeof w.path + 1 : 0;

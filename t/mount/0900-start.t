@@ -116,7 +116,7 @@ refused 'the same, relative' EXDEV 'another region' ln -s ../../../ap-guangzhou/
 refused 'what is not there' ENOENT 'names no image' ln -s ../../custom/nothing "$I/no/image"
 refused 'what is no image' ENOENT 'names no image' ln -s ../.. "$I/no/image"
 refused 'what lies outside' ENOENT 'names no image' ln -s /etc/passwd "$I/no/image"
-refused 'what lies above' ENOENT 'names no image' ln -s ../../../../../ap-beijing/custom/web "$I/no/image"
+refused 'what lies above' ENOENT 'names no image' ln -s ../../../../../custom/web "$I/no/image"
 image pending
 head -c 1M "$a" >"$C/pending/x.img"
 refused 'a pending image' EBUSY 'not available yet' ln -s ../../custom/pending "$I/no/image"

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* rights: ask decide() about rows: what it wants to know is gathered in the transaction in which the caller acts. */
+#ifndef IMAGEFS_DOMAIN_RIGHTS_H
+#define IMAGEFS_DOMAIN_RIGHTS_H
+
+#include "domain/decide.h"
+#include "domain/service.h"
+
+/* shelf may be NULL when image is given; image may be NULL. */
+int may(struct cat_txn *, const struct who *, enum verb, const struct shelf *, const struct image *, struct error *err) MUST_USE;
+
+/* Copy `from` into `to`: an instance is started by that, an image is another copy. */
+int may_copy_into(struct cat_txn *, const struct who *, const struct image *from, const struct image *to, struct error *err) MUST_USE;
+
+/* The same in transactions of their own. */
+int may_now(struct service *, const struct who *, enum verb, const struct image *, struct error *err) MUST_USE;
+int may_copy_into_now(struct service *, const struct who *, const struct image *from, const struct image *to,
+		      struct error *err) MUST_USE;
+
+#endif
