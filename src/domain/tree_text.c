@@ -141,6 +141,16 @@ static void metric(struct buf *b, const char *name, const char *help, const char
 	buf_addf(b, "# HELP imagefs_%s %s\n# TYPE imagefs_%s %s\nimagefs_%s %" PRIu64 "\n", name, help, name, type, name, value);
 }
 
+static void store_metrics(struct buf *b, struct store *store)
+{
+	struct store_stat stat;
+	store_stat(store, &stat);
+	metric(b, "pool_reads_total", "Chunks and map nodes read from the pool.", "counter", stat.pool_reads);
+	metric(b, "pool_read_bytes_total", "Bytes that these had there.", "counter", stat.pool_read_bytes);
+	metric(b, "cache_hits_total", "Chunks that were in memory when they were wanted.", "counter", stat.cache_hits);
+	metric(b, "cache_misses_total", "Chunks that were not.", "counter", stat.cache_misses);
+}
+
 static int text_metrics(struct text_walk *w)
 {
 	struct cat_stat stat;
@@ -161,6 +171,7 @@ static int text_metrics(struct text_walk *w)
 	metric(w->text, "open_disks", "Disks that are open.", "gauge", disks_open_count(w->ask->service->disks));
 	metric(w->text, "pool_bytes", "Bytes of the pool's file system.", "gauge", total);
 	metric(w->text, "pool_free_bytes", "Bytes free in the pool's file system.", "gauge", space);
+	store_metrics(w->text, w->ask->service->store);
 	return 0;
 }
 

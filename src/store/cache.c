@@ -39,7 +39,8 @@ struct slot {
 	uint64_t key;
 	unsigned pins;
 	enum state state;
-	bool used; /* since the clock hand came by */
+	bool ahead; /* loaded for somebody who has not come yet */
+	bool used;  /* since the clock hand came by */
 };
 
 struct shard {
@@ -49,6 +50,7 @@ struct shard {
 	struct slot *slots, *free;
 	struct slot **buckets;
 	size_t n_slots, n_buckets, hand;
+	struct cache_stat stat;
 } __attribute__((aligned(64)));
 
 struct cache {
@@ -188,7 +190,7 @@ static struct slot *claim(struct shard *s, uint64_t key)
 	slot->key = key;
 	slot->state = LOADING;
 	slot->pins = 1;
-	slot->used = false;
+	slot->ahead = slot->used = false;
 	slot->next = *link;
 	*link = slot;
 	return slot;
@@ -205,7 +207,8 @@ static struct slot *pin_ready(struct shard *s, uint64_t key)
 	}
 	if (slot) {
 		slot->pins++;
-		slot->used = true;
+		slot->used = !slot->ahead;
+		slot->ahead = false;
 	}
 	return slot;
 }
@@ -237,6 +240,14 @@ static int load_private(struct cache *c, cache_load load, void *ctx, struct cach
 	return 0;
 }
 
+/* Load what was claimed; it stays pinned when that went well. */
+static int fill(struct cache *c, struct slot *slot, cache_load load, void *ctx, struct error *err)
+{
+	int r = load(ctx, bytes_of(c, slot), err);
+	settle(slot, r);
+	return r;
+}
+
 int cache_get(struct cache *c, uint64_t key, cache_load load, void *ctx, struct cache_ref *ret, struct error *err)
 {
 	struct shard *s = shard_of(c, key);
@@ -246,33 +257,51 @@ int cache_get(struct cache *c, uint64_t key, cache_load load, void *ctx, struct 
 		WITH_LOCK(&s->lock);
 		slot = pin_ready(s, key);
 		ready = slot;
-		if (!ready && !load)
-			return -ENOENT;
+		s->stat.hits += ready;
+		s->stat.misses += !ready;
 		if (!ready)
 			slot = claim(s, key);
 	}
 	if (!slot)
 		return load_private(c, load, ctx, ret, err);
-	if (!ready) {
-		int r = load(ctx, bytes_of(c, slot), err);
-		settle(slot, r);
-		if (r)
-			return r;
-	}
+	int r = ready ? 0 : fill(c, slot, load, ctx, err);
+	if (r)
+		return r;
 	*ret = (struct cache_ref){ .data = bytes_of(c, slot), .slot = slot };
 	return 0;
+}
+
+static void unpin(struct slot *slot)
+{
+	WITH_LOCK(&slot->shard->lock);
+	slot->pins--;
+}
+
+int cache_warm(struct cache *c, uint64_t key, cache_load load, void *ctx, struct error *err)
+{
+	struct shard *s = shard_of(c, key);
+	struct slot *slot;
+	{
+		WITH_LOCK(&s->lock);
+		slot = *find_link(s, key) ? NULL : claim(s, key);
+		if (!slot)
+			return 0;
+		slot->ahead = true;
+	}
+	int r = fill(c, slot, load, ctx, err);
+	if (!r)
+		unpin(slot);
+	return r;
 }
 
 void cache_put(struct cache *c, struct cache_ref *ref)
 {
 	(void)c;
 	struct slot *slot = ref->slot;
-	if (slot) {
-		WITH_LOCK(&slot->shard->lock);
-		slot->pins--;
-	} else {
+	if (slot)
+		unpin(slot);
+	else
 		free((void *)(uintptr_t)ref->data);
-	}
 	*ref = (struct cache_ref){ NULL, NULL };
 }
 
@@ -281,4 +310,14 @@ bool cache_has(struct cache *c, uint64_t key)
 	struct shard *s = shard_of(c, key);
 	WITH_LOCK(&s->lock);
 	return *find_link(s, key);
+}
+
+void cache_stat(struct cache *c, struct cache_stat *ret)
+{
+	*ret = (struct cache_stat){ 0, 0 };
+	for (unsigned i = 0; i < c->n_shards; i++) {
+		WITH_LOCK(&c->shards[i].lock);
+		ret->hits += c->shards[i].stat.hits;
+		ret->misses += c->shards[i].stat.misses;
+	}
 }

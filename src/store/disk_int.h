@@ -153,8 +153,7 @@ int chunk_read(struct disk *, const struct hash *, void *buf, unsigned at, unsig
 int merged_read(struct disk *, uint64_t chunk, uint16_t bits, const struct hash *below, void *buf, unsigned at,
 		unsigned len, struct error *err) MUST_USE;
 /* `len` bytes of a map (no overlay), at most STEP_MAX. */
-int map_read(struct disk *, const struct map_root *, void *buf, size_t len, uint64_t offset,
-	     bool direct, struct error *err) MUST_USE;
+int map_read(struct disk *, const struct map_root *, void *buf, size_t len, uint64_t offset, struct error *err) MUST_USE;
 
 /* --- disk_write.c --- */
 /* As disk_write and disk_zero, for those who have moment_lock already. */

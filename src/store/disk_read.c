@@ -10,7 +10,6 @@
 #include "base/cleanup.h"
 #include "base/num.h"
 
-#define DIRECT_MIN (256u << 10)  /* requests from this size on decode into the buffer, not the cache */
 #define AHEAD_BYTES (2u << 20)   /* this far ahead of a sequential reader */
 #define AHEAD_STEP (256u << 10)  /* not for less than this at a time */
 #define AHEAD_NEAR (512u << 10)  /* requests of one reader may come a little out of order */
@@ -31,8 +30,7 @@ int chunk_read(struct disk *d, const struct hash *hash, void *buf, unsigned at, 
 	return 0;
 }
 
-int map_read(struct disk *d, const struct map_root *root, void *buf, size_t len, uint64_t offset, bool direct,
-	     struct error *err)
+int map_read(struct disk *d, const struct map_root *root, void *buf, size_t len, uint64_t offset, struct error *err)
 {
 	struct hash hashes[STEP_CHUNKS];
 	uint64_t first = offset / CHUNK_SIZE, end = offset + len;
@@ -42,10 +40,7 @@ int map_read(struct disk *d, const struct map_root *root, void *buf, size_t len,
 	for (unsigned i = 0; r == 0 && i < count; i++) {
 		unsigned at = (unsigned)(offset % CHUNK_SIZE);
 		unsigned n = (unsigned)MIN((uint64_t)CHUNK_SIZE - at, end - offset);
-		if (direct && n == CHUNK_SIZE && !hash_is_none(&hashes[i]))
-			r = store_read_chunk(d->store, d->domain, &hashes[i], p, err);
-		else
-			r = chunk_read(d, &hashes[i], p, at, n, err);
+		r = chunk_read(d, &hashes[i], p, at, n, err);
 		p += n;
 		offset += n;
 	}
@@ -88,17 +83,8 @@ int merged_read(struct disk *d, uint64_t chunk, uint16_t bits, const struct hash
 	return r;
 }
 
-/* The part of a step that lies in one chunk. */
-static int read_part(struct disk *d, uint64_t chunk, uint16_t bits, const struct hash *below, void *buf, unsigned at,
-		     unsigned len, bool direct, struct error *err)
-{
-	if (bits == 0 && direct && len == CHUNK_SIZE && !hash_is_none(below))
-		return store_read_chunk(d->store, d->domain, below, buf, err);
-	return merged_read(d, chunk, bits, below, buf, at, len, err);
-}
-
 /* Under data_lock. */
-static int read_step(struct disk *d, void *buf, size_t len, uint64_t offset, bool direct, struct error *err)
+static int read_step(struct disk *d, void *buf, size_t len, uint64_t offset, struct error *err)
 {
 	struct hash below[STEP_CHUNKS];
 	uint16_t bits[STEP_CHUNKS], all = UINT16_MAX;
@@ -113,21 +99,21 @@ static int read_step(struct disk *d, void *buf, size_t len, uint64_t offset, boo
 	for (unsigned i = 0; r == 0 && i < count; i++) {
 		unsigned at = (unsigned)(offset % CHUNK_SIZE);
 		unsigned n = (unsigned)MIN((uint64_t)CHUNK_SIZE - at, end - offset);
-		r = read_part(d, first + i, bits[i], &below[i], p, at, n, direct, err);
+		r = merged_read(d, first + i, bits[i], &below[i], p, at, n, err);
 		p += n;
 		offset += n;
 	}
 	return r;
 }
 
-static int read_locked(struct disk *d, char *p, size_t len, uint64_t offset, bool direct, struct error *err)
+static int read_locked(struct disk *d, char *p, size_t len, uint64_t offset, struct error *err)
 {
 	while (len > 0) {
 		size_t n = MIN(len, (size_t)STEP_MAX - offset % CHUNK_SIZE);
 		int r = disk_enter(d, false, err);
 		if (r)
 			return r;
-		r = read_step(d, p, n, offset, direct, err);
+		r = read_step(d, p, n, offset, err);
 		disk_leave(d);
 		if (r)
 			return r;
@@ -138,13 +124,12 @@ static int read_locked(struct disk *d, char *p, size_t len, uint64_t offset, boo
 	return 0;
 }
 
-static int read_fixed(struct disk *d, const struct map_root *root, char *p, size_t len, uint64_t offset, bool direct,
-		      struct error *err)
+static int read_fixed(struct disk *d, const struct map_root *root, char *p, size_t len, uint64_t offset, struct error *err)
 {
 	int r = 0;
 	while (r == 0 && len > 0) {
 		size_t n = MIN(len, (size_t)STEP_MAX - offset % CHUNK_SIZE);
-		r = map_read(d, root, p, n, offset, direct, err);
+		r = map_read(d, root, p, n, offset, err);
 		p += n;
 		offset += n;
 		len -= n;
@@ -202,7 +187,7 @@ ssize_t disk_read(struct disk *d, void *buf, size_t len, uint64_t offset, struct
 	unsigned turn = atomic_load(&d->root.turn);
 	if (atomic_load(&d->fixed)) {
 		struct map_root root = root_load(&d->root);
-		int r = read_fixed(d, &root, buf, len, offset, len >= DIRECT_MIN, &trouble);
+		int r = read_fixed(d, &root, buf, len, offset, &trouble);
 		if (r == 0)
 			return (ssize_t)len;
 		if (atomic_load(&d->fixed) && turn == atomic_load(&d->root.turn)) {
@@ -211,6 +196,6 @@ ssize_t disk_read(struct disk *d, void *buf, size_t len, uint64_t offset, struct
 			return r;
 		}
 	}
-	int r = read_locked(d, buf, len, offset, len >= DIRECT_MIN, err);
+	int r = read_locked(d, buf, len, offset, err);
 	return r ? r : (ssize_t)len;
 }

@@ -15,7 +15,7 @@
 #include "base/num.h"
 #include "store/codec.h"
 
-#define CHUNK_CACHE_DEFAULT ((size_t)64 << 20)
+#define CHUNK_CACHE_DEFAULT ((size_t)128 << 20)
 #define NODE_CACHE_DEFAULT ((size_t)16 << 20)
 #define LEVEL_DEFAULT 4 /* as fast as 3 on pieces of 64 KiB, and 2 % smaller */
 #define LOOKUPS_MOST 4 /* an object moves as often as that during one read, and no oftener */
@@ -99,6 +99,8 @@ static int load_object(void *ctx, void *buf, struct error *err)
 	int r = pack_read_frame(l->store->backend, p, frame, err);
 	if (r)
 		return r;
+	atomic_fetch_add(&l->store->pool_reads, 1);
+	atomic_fetch_add(&l->store->pool_read_bytes, p->length);
 	r = codec_unpack(frame, p->length, buf, object_size(p->kind));
 	if (r == ERR_DAMAGED)
 		return fail(err, r, "pack-%08x is damaged: the %u bytes at offset %u do not match their checksum",
@@ -162,21 +164,6 @@ void store_put(struct store *s, enum object_kind kind, struct cache_ref *ref)
 	cache_put(cache_of(s, kind), ref);
 }
 
-static int read_at(struct load *l, void *buf, struct error *err)
-{
-	struct cache_ref ref;
-	if (cache_get(l->store->chunks, key_of(&l->place), NULL, NULL, &ref, NULL))
-		return load_object(l, buf, err);
-	memcpy(buf, ref.data, CHUNK_SIZE);
-	cache_put(l->store->chunks, &ref);
-	return 0;
-}
-
-int store_read_chunk(struct store *s, uint32_t domain, const struct hash *hash, void *buf, struct error *err)
-{
-	return with_place(s, domain, OBJECT_CHUNK, hash, read_at, buf, err);
-}
-
 /* --- reading ahead --- */
 
 struct ahead {
@@ -187,14 +174,8 @@ struct ahead {
 
 static int warm_at(struct load *l, void *arg, struct error *err)
 {
-	struct cache_ref ref;
 	(void)arg;
-	if (cache_has(l->store->chunks, key_of(&l->place)))
-		return 0;
-	int r = get_at(l, &ref, err);
-	if (!r)
-		cache_put(l->store->chunks, &ref);
-	return r;
+	return cache_warm(l->store->chunks, key_of(&l->place), load_object, l, err);
 }
 
 static void warm(void *arg)
@@ -212,6 +193,14 @@ void store_prefetch(struct store *s, uint32_t domain, const struct hash *hash)
 	*a = (struct ahead){ s, domain, *hash };
 	if (!workers_try(s->prefetch, warm, a))
 		free(a);
+}
+
+void store_stat(struct store *s, struct store_stat *ret)
+{
+	struct cache_stat chunks;
+	cache_stat(s->chunks, &chunks);
+	*ret = (struct store_stat){ .pool_reads = s->pool_reads, .pool_read_bytes = s->pool_read_bytes,
+				    .cache_hits = chunks.hits, .cache_misses = chunks.misses };
 }
 
 /* --- making --- */

@@ -3,6 +3,10 @@
  *
  * Nothing here changes the catalog. New objects are gathered in a pack_writer (pack.h); once it is
  * sealed, whoever owns the catalog inserts its items and the references to them in one transaction.
+ *
+ * Everything that is read for somebody goes through the caches, whatever disk it is read through: a hundred disks with
+ * one map read it from the pool once, also at the same time, as long as what they read fits into the cache (cache.h
+ * has the promise, also for when it does not). An object that was moved to another pack is read once more.
  */
 #ifndef IMAGEFS_STORE_STORE_H
 #define IMAGEFS_STORE_STORE_H
@@ -13,7 +17,7 @@
 #include "store/pack.h"
 
 struct store_options {
-	size_t chunk_cache; /* bytes of decoded chunks to keep (default 64 MiB when 0) */
+	size_t chunk_cache; /* bytes of decoded chunks to keep (default 128 MiB when 0) */
 	size_t node_cache;  /* bytes of decoded nodes (default 16 MiB when 0) */
 	int level;          /* zstd level (default 4 when 0) */
 	unsigned threads;   /* that compress and prefetch (default: processors, 2-8, when 0) */
@@ -27,6 +31,7 @@ struct store {
 	struct workers *workers;   /* jobs of compression */
 	struct workers *prefetch;  /* jobs of reading ahead */
 	_Atomic uint32_t next_pack;
+	_Atomic uint64_t pool_reads, pool_read_bytes;
 	int level;
 };
 
@@ -43,12 +48,15 @@ int store_get(struct store *, uint32_t domain, enum object_kind, const struct ha
 	      struct error *err) MUST_USE;
 void store_put(struct store *, enum object_kind, struct cache_ref *);
 
-/* One chunk decoded straight into buf (CHUNK_SIZE bytes) without filling the cache; takes it from the
- * cache when it is there. For large sequential reads. */
-int store_read_chunk(struct store *, uint32_t domain, const struct hash *, void *buf, struct error *err) MUST_USE;
-
 /* Have it in the cache soon, by another thread; returns at once, promises nothing. */
 void store_prefetch(struct store *, uint32_t domain, const struct hash *);
+
+/* Since the store was opened: frames of chunks and nodes that were read from the pool for somebody, and gets of chunks that
+ * the cache had or had not. What is read to be written anew (compaction) or to be checked is not counted. */
+struct store_stat {
+	uint64_t pool_reads, pool_read_bytes, cache_hits, cache_misses;
+};
+void store_stat(struct store *, struct store_stat *ret);
 
 /* Is it there already (for deduplication)? */
 bool store_has(struct store *, uint32_t domain, const struct hash *);

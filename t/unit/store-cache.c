@@ -86,11 +86,6 @@ static void test_failed_load(void)
 	ok(!cache_has(c, 1), "a failed load is not kept");
 	ok(get(c, 1, &loads, &ref), "and does not stand in the way of a good one");
 	is_int(loads, 1, "that is really made");
-	is_int(cache_get(c, 2, NULL, NULL, &ref, NULL), -ENOENT, "without a loader: not there");
-	ok(!cache_has(c, 2), "and not made");
-	struct cache_ref again;
-	ok(cache_get(c, 1, NULL, NULL, &again, NULL) == 0 && again.data == ref.data, "without a loader: there");
-	cache_put(c, &again);
 	cache_put(c, &ref);
 	cache_free(c);
 }
@@ -113,6 +108,37 @@ static void test_clock(void)
 	cache_free(c);
 }
 
+static bool warm(struct cache *c, uint64_t key, atomic_int *loads)
+{
+	struct source s = { key, loads, 0 };
+	return cache_warm(c, key, load, &s, NULL) == 0;
+}
+
+/* One long reader, with what is read ahead for it, does not drive out what several read. */
+static void test_warm(void)
+{
+	struct cache *c = cache_new(8 * SIZE, SIZE);
+	struct source bad = { 50, NULL, -EIO };
+	struct cache_stat stat;
+	atomic_int loads = 0;
+	for (uint64_t key = 1; key <= 4; key++)
+		touch(c, key, &loads);
+	for (uint64_t key = 100; key < 160; key++) {
+		if (!warm(c, key, &loads) || !warm(c, key, &loads))
+			bail("cannot warm");
+		touch(c, key, &loads);
+		for (uint64_t often = 1; often <= 4; often++)
+			touch(c, often, &loads);
+	}
+	is_int(loads, 64, "what is got again and again is loaded once, however much passes by");
+	cache_stat(c, &stat);
+	is_int(stat.misses, 4, "what was missing is counted");
+	is_int(stat.hits, 60 * 5, "and what was there");
+	is_int(cache_warm(c, 50, load, &bad, NULL), -EIO, "a load ahead that fails says so");
+	ok(!cache_has(c, 50), "and leaves nothing");
+	cache_free(c);
+}
+
 static void test_all_pinned(void)
 {
 	struct cache *c = cache_new(4 * SIZE, SIZE);
@@ -126,6 +152,7 @@ static void test_all_pinned(void)
 	ok(get(c, 7, &loads, &more) && get(c, 7, &loads, &more2), "more can be had");
 	ok(!cache_has(c, 7), "but is not kept");
 	is_int(loads, 6, "and is loaded each time");
+	ok(warm(c, 8, &loads) && loads == 6, "ahead of time it is not loaded at all");
 	is_int(cache_get(c, 9, load, &bad, &more2, NULL), -EIO, "or fails (the ref is left alone)");
 	cache_put(c, &more2);
 	cache_put(c, &more);
@@ -271,10 +298,10 @@ static void test_storm(uint64_t seed, size_t slots)
 	int kept = 0;
 	struct cache_ref ref;
 	for (uint64_t key = 0; key < 2 * slots; key++) {
-		if (cache_get(c, key, NULL, NULL, &ref, NULL))
+		if (!cache_has(c, key))
 			continue;
 		kept++;
-		wrong += !holds(&ref, key);
+		wrong += !get(c, key, NULL, &ref);
 		cache_put(c, &ref);
 	}
 	ok(wrong == 0 && kept > 0 && (size_t)kept <= slots, "%d of them are kept and right", kept);
@@ -307,6 +334,7 @@ int main(void)
 	test_one();
 	test_failed_load();
 	test_clock();
+	test_warm();
 	test_all_pinned();
 	test_crowd();
 	test_storm(seed, 5);

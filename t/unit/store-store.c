@@ -107,14 +107,6 @@ static int get(struct store *s, uint32_t domain, enum object_kind kind, uint64_t
 	return r;
 }
 
-static int read_chunk(struct store *s, uint32_t domain, uint64_t n, struct error *err)
-{
-	uint8_t buf[CHUNK_SIZE];
-	struct hash h = hash_for(OBJECT_CHUNK, n);
-	int r = store_read_chunk(s, domain, &h, buf, err);
-	return r ? r : equals(buf, OBJECT_CHUNK, n) ? 0 : 1;
-}
-
 static struct place place_of(uint32_t domain, enum object_kind kind, uint64_t n)
 {
 	struct index i = index_mem_index(known);
@@ -166,10 +158,7 @@ static void test_reading(void)
 	uint32_t number = make_pack(s, 1, 100, 20);
 	is_int(number, 3, "numbers go on after those in the backend");
 	int wrong = 0;
-	for (uint64_t n = 100; n < 120; n++)
-		wrong += read_chunk(s, 1, n, &err) != 0;
-	is_int(wrong, 0, "chunks can be read");
-	ok(!cached(s, 1, 100), "without filling the cache");
+	ok(!cached(s, 1, 100), "what was made is not in the cache");
 	for (uint64_t n = 100; n < 120; n++)
 		wrong += get(s, 1, OBJECT_CHUNK, n, &err) || get(s, 1, OBJECT_NODE, n, &err);
 	is_int(wrong, 0, "chunks and nodes can be got");
@@ -185,7 +174,7 @@ static void test_reading(void)
 	char name[20];
 	if (s->backend->ops->remove(s->backend, pack_name(number, name), NULL))
 		bail("cannot remove");
-	is_int(read_chunk(s, 1, 100, &err), 0, "a chunk is taken from the cache");
+	is_int(get(s, 1, OBJECT_CHUNK, 100, &err), 0, "a chunk is taken from the cache");
 	store_close(s);
 }
 
@@ -224,7 +213,7 @@ static void test_damage(void)
 	int wrong = 0;
 	for (size_t at = 0; at < p.length; at += 101) {
 		damage(1, OBJECT_CHUNK, 203, at);
-		wrong += read_chunk(s, 1, 203, &err) != ERR_DAMAGED || get(s, 1, OBJECT_CHUNK, 203, &err) != ERR_DAMAGED;
+		wrong += get(s, 1, OBJECT_CHUNK, 203, &err) != ERR_DAMAGED;
 		damage(1, OBJECT_CHUNK, 203, at);
 	}
 	is_int(wrong, 0, "a damaged frame never gives bytes");
@@ -241,10 +230,10 @@ static void test_damage(void)
 	cut.length--;
 	h = hash_for(OBJECT_CHUNK, 206);
 	index_mem_insert(known, 1, &h, &cut);
-	is_int(read_chunk(s, 1, 206, &err), ERR_DAMAGED, "a frame that is cut: %s", err.text);
+	is_int(get(s, 1, OBJECT_CHUNK, 206, &err), ERR_DAMAGED, "a frame that is cut: %s", err.text);
 	cut.offset = 60u << 20;
 	index_mem_insert(known, 1, &h, &cut);
-	is_int(read_chunk(s, 1, 206, &err), ERR_DAMAGED, "a place behind the end: %s", err.text);
+	is_int(get(s, 1, OBJECT_CHUNK, 206, &err), ERR_DAMAGED, "a place behind the end: %s", err.text);
 
 	char name[20];
 	if (s->backend->ops->remove(s->backend, pack_name(number, name), NULL))
@@ -303,8 +292,6 @@ static void test_moved(void)
 	s->index = (struct index){ find_late, &late };
 	late.times = 2;
 	is_int(get(s, 1, OBJECT_CHUNK, 302, &err), 0, "an object that moved is looked up again");
-	late.times = 2;
-	is_int(read_chunk(s, 1, 302, &err), 0, "also to be read");
 	is_int(err.code, 0, "and no error shows");
 	late.times = 1000;
 	is_int(get(s, 1, OBJECT_CHUNK, 302, &err), ERR_DAMAGED, "but not for ever");
@@ -327,10 +314,9 @@ static void *read_on(void *arg)
 	r->running++;
 	while (!r->stop) {
 		uint64_t n = 400 + test_random(&state) % MOVING;
-		switch (test_random(&state) % 4) {
+		switch (test_random(&state) % 3) {
 		case 0: r->wrong += get(r->store, 1, OBJECT_CHUNK, n, NULL) != 0; break;
 		case 1: r->wrong += get(r->store, 1, OBJECT_NODE, n, NULL) != 0; break;
-		case 2: r->wrong += read_chunk(r->store, 1, n, NULL) != 0; break;
 		default: {
 			struct hash h = hash_for(OBJECT_CHUNK, n);
 			store_prefetch(r->store, 1, &h);
@@ -377,6 +363,73 @@ static void test_prefetch(void)
 	ok(true, "a full queue, and closing with jobs in it");
 }
 
+/* A pool whose reads wait until the gate opens, and are counted. */
+static struct {
+	const struct backend_ops *real;
+	struct backend_ops ops;
+	pthread_mutex_t lock;
+	pthread_cond_t opened;
+	bool open;
+	atomic_int reads, running, wrong;
+	struct store *store;
+} pool = { .lock = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER };
+
+static int read_gated(struct backend *b, const char *name, void *buf, size_t len, uint64_t offset, struct error *err)
+{
+	pool.reads++;
+	pthread_mutex_lock(&pool.lock);
+	while (!pool.open)
+		pthread_cond_wait(&pool.opened, &pool.lock);
+	pthread_mutex_unlock(&pool.lock);
+	return pool.real->read(b, name, buf, len, offset, err);
+}
+
+static void *get_gated(void *arg)
+{
+	pool.running++;
+	pool.wrong += get(pool.store, 1, OBJECT_CHUNK, 601, NULL) != 0;
+	return arg;
+}
+
+/* Several who want one chunk that is not there, and one who reads ahead: one read of the pool, before and after. */
+static void test_single_flight(void)
+{
+	struct store *s = pool.store = must_open(&(struct store_options){ 0 });
+	struct store_stat stat;
+	pthread_t threads[READERS];
+	make_pack(s, 1, 600, 4);
+	struct place p = place_of(1, OBJECT_CHUNK, 601);
+	struct hash h = hash_for(OBJECT_CHUNK, 601);
+	pool.real = s->backend->ops;
+	pool.ops = *pool.real;
+	pool.ops.read = read_gated;
+	s->backend->ops = &pool.ops;
+	store_prefetch(s, 1, &h);
+	while (pool.reads < 1)
+		usleep(500);
+	for (int i = 0; i < READERS; i++)
+		pthread_create(&threads[i], NULL, get_gated, NULL);
+	while (pool.running < READERS)
+		usleep(500);
+	store_prefetch(s, 1, &h);
+	pthread_mutex_lock(&pool.lock);
+	pool.open = true;
+	pthread_cond_broadcast(&pool.opened);
+	pthread_mutex_unlock(&pool.lock);
+	for (int i = 0; i < READERS; i++)
+		pthread_join(threads[i], NULL);
+	is_int(pool.wrong, 0, "%d threads get a chunk, another reads it ahead", READERS);
+	is_int(pool.reads, 1, "that is one read of the pool");
+	store_stat(s, &stat);
+	is_int(stat.pool_reads, 1, "which is counted");
+	is_int(stat.pool_read_bytes, p.length, "with its bytes");
+	is_int(stat.cache_hits, READERS, "and so are those who came");
+	is_int(stat.cache_misses, 0, "to find it");
+	is_int(get(s, 1, OBJECT_CHUNK, 601, NULL), 0, "it is got once more");
+	is_int(pool.reads, 1, "from memory");
+	store_close(s);
+}
+
 static void test_full(void)
 {
 	struct store *s = must_open(&(struct store_options){ .level = 1 });
@@ -409,6 +462,7 @@ int main(void)
 	test_moved();
 	test_readers_and_compaction();
 	test_prefetch();
+	test_single_flight();
 	test_full();
 	index_mem_free(known);
 	return done_testing();
