@@ -70,8 +70,13 @@ import() {
 	cp "$2" "$C/$1/" || flunk "import of $1" 'cp failed'
 }
 
+# metric NAME: what .metrics says
+metric() {
+	sed -n "s/^imagefs_$1 //p" "$M/.metrics"
+}
+
 pack_bytes() {
-	sed -n 's/^imagefs_pack_bytes //p' "$M/.metrics"
+	metric pack_bytes
 }
 
 last_why() {
