@@ -161,11 +161,13 @@ int meter_sum(struct cat_txn *txn, uint32_t account, uint32_t region, uint64_t *
 {
 	struct sum sum;
 	int r = get_sum(txn, account, region, &sum);
+	if (r)
+		return r;
 	if (ret_bytes)
 		*ret_bytes = sum.bytes;
 	if (ret_written)
 		*ret_written = sum.written;
-	return r;
+	return 0;
 }
 
 /* From what one meter was to what it is. */
@@ -353,6 +355,29 @@ int meter_add(struct cat_txn *txn, uint64_t disk, int64_t bytes)
 		return ERR_DAMAGED;
 	r = move_sum(txn, &m, old, m.written);
 	return r ? r : put_back(txn, &m);
+}
+
+int meter_changes_write(struct cat_txn *txn, struct meter_changes *changes)
+{
+	int r = 0;
+	for (unsigned i = 0; r == 0 && i < changes->count; i++)
+		r = meter_add(txn, changes->at[i].disk, changes->at[i].bytes);
+	changes->count = 0;
+	return r;
+}
+
+int meter_note(struct cat_txn *txn, struct meter_changes *changes, uint64_t disk, int64_t bytes)
+{
+	int r = 0;
+	for (unsigned i = 0; i < changes->count; i++)
+		if (changes->at[i].disk == disk) {
+			changes->at[i].bytes += bytes;
+			return 0;
+		}
+	if (changes->count == METER_CHANGES)
+		r = meter_changes_write(txn, changes);
+	changes->at[changes->count++] = (struct meter_change){ disk, bytes };
+	return r;
 }
 
 int meter_set_written(struct cat_txn *txn, uint64_t disk, uint64_t bytes)

@@ -52,6 +52,18 @@ byte_time meter_ended(const struct meter *, int64_t now);
 int meter_add(struct cat_txn *, uint64_t disk, int64_t bytes) MUST_USE;
 int meter_set_written(struct cat_txn *, uint64_t disk, uint64_t bytes) MUST_USE;
 
+/* Changes to a few meters, gathered so that thousands of objects cost a handful of rows. Zero to begin; written once, after all of them. */
+#define METER_CHANGES 16
+struct meter_changes {
+	unsigned count;
+	struct meter_change {
+		uint64_t disk;
+		int64_t bytes;
+	} at[METER_CHANGES];
+};
+int meter_note(struct cat_txn *, struct meter_changes *, uint64_t disk, int64_t bytes) MUST_USE;
+int meter_changes_write(struct cat_txn *, struct meter_changes *) MUST_USE;
+
 /* The disk is being deleted (its row and its image's are still there). For disk_row_remove(). */
 int meter_leave(struct cat_txn *, uint64_t disk) MUST_USE;
 

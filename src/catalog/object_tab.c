@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Objects: key (domain, 16 bytes of the hash), value 16 bytes; and the loose list with the same keys, which is
+/* Objects: key (domain, 16 bytes of the hash), value 20 bytes; and the loose list with the same keys, which is
  * an index of the objects with no references: whoever changes a count changes it too.
  *
  * What works on many objects goes through them in order of key with one cursor a table, so that a leaf page is
- * found once; the packs' live numbers are gathered and written at the end.
+ * found once; the packs' live numbers, and what it does to meters, are gathered and written at the end.
  *
- * The value: a byte with the version in its upper half and the kind in its lower, 24 bits of length, pack, offset, references.
+ * The value: a byte with the version in its upper half and the kind in its lower, 24 bits of length, pack, offset, references, payer.
  */
 #include "catalog/object_tab.h"
 
@@ -14,10 +14,11 @@
 
 #include "base/num.h"
 #include "catalog/db.h"
+#include "catalog/meter_tab.h"
 #include "catalog/pack_tab.h"
 
 #define OBJECT_VERSION 1
-#define OBJECT_VALUE_SIZE 16
+#define OBJECT_VALUE_SIZE 20
 #define LENGTH_LIMIT (1u << 24)
 #define HASH_PART (OBJECT_KEY_SIZE - 4)
 
@@ -37,6 +38,7 @@ static struct bytes encode(const struct object_row *row, uint8_t ret[OBJECT_VALU
 	put_le32(ret + 4, row->place.pack);
 	put_le32(ret + 8, row->place.offset);
 	put_le32(ret + 12, row->refs);
+	put_le32(ret + 16, row->payer);
 	return (struct bytes){ ret, OBJECT_VALUE_SIZE };
 }
 
@@ -50,6 +52,7 @@ static int decode(struct bytes value, struct object_row *ret)
 	ret->place.pack = get_le32(value.data + 4);
 	ret->place.offset = get_le32(value.data + 8);
 	ret->refs = get_le32(value.data + 12);
+	ret->payer = get_le32(value.data + 16);
 	return (first >> 4 & 15) == OBJECT_VERSION && ret->place.kind <= OBJECT_NODE ? 0 : ERR_DAMAGED;
 }
 
@@ -91,19 +94,20 @@ static int index_find(void *ctx, uint32_t domain, const struct hash *hash, struc
 
 struct index object_index(struct catalog *catalog) { return (struct index){ index_find, catalog }; }
 
-/* ---- changing: an edit is a pair of cursors and what it did to packs ---- */
+/* ---- changing: an edit is a pair of cursors and what it did to packs and meters ---- */
 
 struct edit {
 	struct cat_txn *txn;
 	struct db_cursor *objects, *loose;
 	struct pack_changes packs;
+	struct meter_changes meters;
 };
 
 static int edit_start(struct edit *e, struct cat_txn *txn)
 {
 	e->txn = txn;
 	e->objects = e->loose = NULL;
-	e->packs.count = 0;
+	e->packs.count = e->meters.count = 0;
 	int r = db_cursor_open(txn, DB_OBJECT, &e->objects);
 	return r ? r : db_cursor_open(txn, DB_LOOSE, &e->loose);
 }
@@ -113,7 +117,22 @@ static int edit_end(struct edit *e, int r)
 {
 	db_cursor_close(&e->objects);
 	db_cursor_close(&e->loose);
-	return r ? r : pack_changes_write(e->txn, &e->packs);
+	if (r == 0)
+		r = pack_changes_write(e->txn, &e->packs);
+	return r ? r : meter_changes_write(e->txn, &e->meters);
+}
+
+/* Its bytes are in a pack, and on its payer's meter; or no longer. */
+static int gain(struct edit *e, const struct place *p, uint32_t payer)
+{
+	int r = pack_gains(e->txn, &e->packs, p);
+	return r ? r : meter_note(e->txn, &e->meters, payer, p->length);
+}
+
+static int lose(struct edit *e, const struct place *p, uint32_t payer)
+{
+	int r = pack_loses(e->txn, &e->packs, p);
+	return r ? r : meter_note(e->txn, &e->meters, payer, -(int64_t)p->length);
 }
 
 static int make_loose(struct edit *e, const struct key *k)
@@ -148,11 +167,11 @@ static int change_row(struct edit *e, const struct key *k, const struct object_r
 /* ---- inserting ---- */
 
 static int insert_one(struct edit *e, uint32_t domain, const struct hash *hash, const struct place *place,
-		      bool *ret_inserted)
+		      uint32_t payer, bool *ret_inserted)
 {
 	struct key k;
 	uint8_t value[OBJECT_VALUE_SIZE];
-	struct object_row row = { .place = *place, .refs = 0 };
+	struct object_row row = { .place = *place, .payer = payer };
 	if (hash_is_none(hash) || !place_is_sound(place))
 		return -EINVAL;
 	int r = db_cursor_insert(e->objects, object_key(&k, domain, hash), encode(&row, value));
@@ -160,27 +179,30 @@ static int insert_one(struct edit *e, uint32_t domain, const struct hash *hash, 
 	if (r)
 		return r == -EEXIST ? 0 : r;
 	r = make_loose(e, &k);
-	return r ? r : pack_gains(e->txn, &e->packs, place);
+	return r ? r : gain(e, place, payer);
 }
 
 int object_insert_many(struct cat_txn *txn, uint32_t domain, const struct hash *hashes, const struct place *places,
-		       size_t count, uint8_t *ret_inserted)
+		       size_t count, uint64_t payer, uint8_t *ret_inserted)
 {
 	struct edit e;
+	if (payer > UINT32_MAX)
+		return -EOVERFLOW;
 	int r = edit_start(&e, txn);
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		bool inserted = false;
-		r = insert_one(&e, domain, &hashes[i], &places[i], &inserted);
+		r = insert_one(&e, domain, &hashes[i], &places[i], (uint32_t)payer, &inserted);
 		if (ret_inserted)
 			ret_inserted[i] = inserted;
 	}
 	return edit_end(&e, r);
 }
 
-int object_insert(struct cat_txn *txn, uint32_t domain, const struct hash *hash, const struct place *place)
+int object_insert(struct cat_txn *txn, uint32_t domain, const struct hash *hash, const struct place *place,
+		  uint64_t payer)
 {
 	uint8_t inserted;
-	int r = object_insert_many(txn, domain, hash, place, 1, &inserted);
+	int r = object_insert_many(txn, domain, hash, place, 1, payer, &inserted);
 	return r ? r : inserted;
 }
 
@@ -273,7 +295,7 @@ static int remove_one(struct edit *e, const struct key *k)
 	r = db_cursor_remove(e->objects);
 	if (r == 0)
 		r = make_held(e, k);
-	return r ? r : pack_loses(e->txn, &e->packs, &row.place);
+	return r ? r : lose(e, &row.place, row.payer);
 }
 
 int object_remove(struct cat_txn *txn, uint32_t domain, const struct hash *hash)
@@ -297,8 +319,8 @@ static int move_one(struct edit *e, const struct key *k, const struct place *fro
 	row.place = *to;
 	r = change_row(e, k, &row);
 	if (r == 0)
-		r = pack_loses(e->txn, &e->packs, from);
-	return r ? r : pack_gains(e->txn, &e->packs, to);
+		r = lose(e, from, row.payer);
+	return r ? r : gain(e, to, row.payer);
 }
 
 int object_move(struct cat_txn *txn, uint32_t domain, const struct hash *hash, const struct place *from,
@@ -312,6 +334,56 @@ int object_move(struct cat_txn *txn, uint32_t domain, const struct hash *hash, c
 	if (r == 0)
 		r = move_one(&e, object_key(&k, domain, hash), from, to);
 	return edit_end(&e, r);
+}
+
+/* ---- another payer ---- */
+
+static bool is_among(uint32_t payer, const uint32_t *sorted, size_t count)
+{
+	size_t first = 0;
+	while (first < count) {
+		size_t middle = first + (count - first) / 2;
+		if (sorted[middle] == payer)
+			return true;
+		if (sorted[middle] < payer)
+			first = middle + 1;
+		else
+			count = middle;
+	}
+	return false;
+}
+
+/* 1: it was theirs. */
+static int claim_one(struct edit *e, const struct key *k, const uint32_t *from, size_t n_from, uint32_t to)
+{
+	struct object_row row;
+	int r = find_row(e, k, &row);
+	if (r || !is_among(row.payer, from, n_from))
+		return r == -ENOENT ? 0 : r;
+	r = meter_note(e->txn, &e->meters, row.payer, -(int64_t)row.place.length);
+	if (r == 0)
+		r = meter_note(e->txn, &e->meters, to, row.place.length);
+	row.payer = to;
+	if (r == 0)
+		r = change_row(e, k, &row);
+	return r ? r : 1;
+}
+
+int object_claim_many(struct cat_txn *txn, uint32_t domain, const struct hash *hashes, size_t count, const uint32_t *from, size_t n_from,
+		      uint64_t to)
+{
+	struct key k;
+	struct edit e;
+	int claimed = 0;
+	if (to > UINT32_MAX)
+		return -EOVERFLOW;
+	int r = edit_start(&e, txn);
+	for (size_t i = 0; r >= 0 && i < count; i++) {
+		r = claim_one(&e, object_key(&k, domain, &hashes[i]), from, n_from, (uint32_t)to);
+		claimed += r == 1;
+	}
+	r = edit_end(&e, r < 0 ? r : 0);
+	return r ? r : claimed;
 }
 
 /* ---- walks that come back for more ---- */

@@ -5,6 +5,7 @@
  * object for a name, at half the room. References are counted: a node counts one for each of its kids (once per occurrence in the
  * node that is not hash_none), a disk row one for its root, a hold one for its map. An object with no
  * reference is *loose*: it is in the loose list, from which garbage collection takes it.
+ * Its bytes are paid for by one disk: the one that brought it, whoever else comes to use it, until it is claimed by another.
  * A pack row counts the bytes and objects in it that are still in the index ("live").
  */
 #ifndef IMAGEFS_CATALOG_OBJECT_TAB_H
@@ -17,16 +18,18 @@
 struct object_row {
 	struct place place;
 	uint32_t refs;
+	uint32_t payer; /* disk whose meter counts its bytes (meter_tab.h) */
 };
 
 int object_get(struct cat_txn *, uint32_t domain, const struct hash *, struct object_row *ret) MUST_USE; /* -ENOENT */
 
-/* 1: inserted with no references (so it is loose) and counted live in its pack; 0: it was known, nothing changed. */
-int object_insert(struct cat_txn *, uint32_t domain, const struct hash *, const struct place *) MUST_USE;
+/* 1: inserted with no references (so it is loose), counted live in its pack and paid for by disk `payer`; 0: it was known, nothing
+ * changed. -EOVERFLOW when the number of the disk does not fit into a row (32 bits). */
+int object_insert(struct cat_txn *, uint32_t domain, const struct hash *, const struct place *, uint64_t payer) MUST_USE;
 /* Many of one domain at once; fast when sorted by hash. ret_inserted (may be NULL) says which were new, 1 or 0 each. ERR_STALE: the
  * row of a pack is missing (it is put before its objects); the transaction must be given up. */
 int object_insert_many(struct cat_txn *, uint32_t domain, const struct hash *, const struct place *, size_t count,
-		       uint8_t *ret_inserted) MUST_USE;
+		       uint64_t payer, uint8_t *ret_inserted) MUST_USE;
 int object_ref(struct cat_txn *, uint32_t domain, const struct hash *) MUST_USE;   /* ERR_STALE when it is not there */
 int object_unref(struct cat_txn *, uint32_t domain, const struct hash *) MUST_USE; /* at 0: loose. ERR_DAMAGED if it had none */
 
@@ -47,6 +50,11 @@ int object_loose(struct cat_txn *, uint8_t cursor[32], struct loose *ret, unsign
 
 /* Forget a loose object: out of the index, its pack's live numbers fall. -EBUSY when it has references again. */
 int object_remove(struct cat_txn *, uint32_t domain, const struct hash *) MUST_USE;
+
+/* Those of the objects whose payer is among `from` (sorted, n_from of them) are paid for by disk `to` from now on. Hashes that are not known
+ * are passed over. Answers how many there were. */
+int object_claim_many(struct cat_txn *, uint32_t domain, const struct hash *hashes, size_t count, const uint32_t *from, size_t n_from,
+		      uint64_t to) MUST_USE;
 
 /* It lies elsewhere now (compaction). -ENOENT, or -ESTALE when it does not lie at `from` (somebody moved it). */
 int object_move(struct cat_txn *, uint32_t domain, const struct hash *, const struct place *from, const struct place *to) MUST_USE;

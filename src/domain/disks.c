@@ -122,7 +122,7 @@ static int insert_pack(struct cat_txn *txn, const struct fold *f, const struct f
 	if (!r)
 		r = pack_row_put(txn, &row);
 	if (!r)
-		r = object_insert_many(txn, f->domain, t.hashes, t.places, t.count, t.inserted);
+		r = object_insert_many(txn, f->domain, t.hashes, t.places, t.count, f->number, t.inserted);
 	for (size_t i = 0; i < t.count && r >= 0; i++)
 		if (t.inserted[i] && t.places[i].kind == OBJECT_NODE)
 			*node_mark(nodes, &t.hashes[i]) = 1;

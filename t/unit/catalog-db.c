@@ -59,7 +59,7 @@ static int write_step(struct cat_txn *txn, void *arg, struct error *err)
 	hash_of(&image.node, sizeof image.node, &hash);
 	int r = image_put(txn, &image);
 	if (r == 0)
-		r = object_insert(txn, 1, &hash, &place);
+		r = object_insert(txn, 1, &hash, &place, 0);
 	return r < 0 ? r : cat_meta_set(txn, name, value);
 }
 

@@ -8,12 +8,14 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "catalog/db.h"
+#include "catalog/meter_tab.h"
 #include "catalog/object_tab.h"
 #include "tap.h"
 
 #define OBJECTS 300
 #define PACKS 6
 #define DOMAINS 2
+#define PAYERS 20 /* more than changes are gathered */
 
 struct model_object {
 	bool there;
@@ -23,6 +25,7 @@ struct model_object {
 struct model {
 	struct model_object objects[DOMAINS][OBJECTS];
 	struct pack_row packs[PACKS + 1];
+	int64_t meters[PAYERS];
 	uint64_t random;
 };
 
@@ -46,8 +49,9 @@ static struct place any_place(struct model *m)
 /* Domains are numbered from 1; their numbers are far apart, so that byte order matters. */
 static uint32_t domain_at(unsigned d) { return d == 0 ? 1 : 256; }
 
-static void live(struct model *m, const struct place *p, int sign)
+static void live(struct model *m, const struct place *p, uint32_t payer, int sign)
 {
+	m->meters[payer] += sign * (int64_t)p->length;
 	m->packs[p->pack].live_bytes += (uint64_t)(sign * (int64_t)p->length);
 	m->packs[p->pack].live_count += (uint32_t)sign;
 }
@@ -71,12 +75,13 @@ static bool step_insert(struct model *m, struct cat_txn *txn, unsigned d, uint32
 	struct hash h = hash_at(i);
 	struct place p = any_place(m);
 	struct model_object *o = &m->objects[d][i];
+	uint32_t payer = (uint32_t)below(m, PAYERS);
 	int want = !o->there;
 	if (!o->there) {
-		*o = (struct model_object){ true, { p, 0 } };
-		live(m, &p, 1);
+		*o = (struct model_object){ true, { .place = p, .payer = payer } };
+		live(m, &p, payer, 1);
 	}
-	return object_insert(txn, domain_at(d), &h, &p) == want;
+	return object_insert(txn, domain_at(d), &h, &p, payer) == want;
 }
 
 static bool step_ref(struct model *m, struct cat_txn *txn, unsigned d, uint32_t i)
@@ -106,7 +111,7 @@ static bool step_remove(struct model *m, struct cat_txn *txn, unsigned d, uint32
 	int want = !o->there ? -ENOENT : o->row.refs ? -EBUSY : 0;
 	if (want == 0) {
 		o->there = false;
-		live(m, &o->row.place, -1);
+		live(m, &o->row.place, o->row.payer, -1);
 	}
 	return object_remove(txn, domain_at(d), &h) == want;
 }
@@ -122,8 +127,8 @@ static bool step_move(struct model *m, struct cat_txn *txn, unsigned d, uint32_t
 		want = o->there ? -ESTALE : -ENOENT;
 	}
 	if (want == 0) {
-		live(m, &from, -1);
-		live(m, &to, 1);
+		live(m, &from, o->row.payer, -1);
+		live(m, &to, o->row.payer, 1);
 		o->row.place = to;
 	}
 	return object_move(txn, domain_at(d), &h, &from, &to) == want;
@@ -152,11 +157,33 @@ static bool step_many(struct model *m, struct cat_txn *txn, unsigned d, bool ref
 	return (ref ? object_ref_many : object_unref_many)(txn, domain_at(d), hashes, n) == 0;
 }
 
+/* What some pay for passes to another, as far as it is among a few objects. */
+static bool step_claim(struct model *m, struct cat_txn *txn, unsigned d)
+{
+	struct hash hashes[40];
+	uint32_t from[2], to = (uint32_t)below(m, PAYERS);
+	int want = 0;
+	from[0] = (uint32_t)below(m, PAYERS - 1);
+	from[1] = from[0] + 1 + (uint32_t)below(m, PAYERS - 1 - from[0]);
+	for (unsigned n = 0; n < 40; n++) {
+		uint32_t i = (uint32_t)below(m, OBJECTS);
+		struct model_object *o = &m->objects[d][i];
+		hashes[n] = hash_at(i);
+		if (!o->there || (o->row.payer != from[0] && o->row.payer != from[1]))
+			continue;
+		live(m, &o->row.place, o->row.payer, -1);
+		o->row.payer = to;
+		live(m, &o->row.place, to, 1);
+		want++;
+	}
+	return object_claim_many(txn, domain_at(d), hashes, 40, from, 2, to) == want;
+}
+
 static bool step(struct model *m, struct cat_txn *txn)
 {
 	unsigned d = (unsigned)below(m, DOMAINS);
 	uint32_t i = (uint32_t)below(m, OBJECTS);
-	switch (below(m, 9)) {
+	switch (below(m, 10)) {
 	case 0:
 	case 1: return step_insert(m, txn, d, i);
 	case 2: return step_ref(m, txn, d, i);
@@ -165,6 +192,7 @@ static bool step(struct model *m, struct cat_txn *txn)
 	case 5: return step_remove(m, txn, d, i);
 	case 6: return step_move(m, txn, d, i);
 	case 7: return step_many(m, txn, d, true);
+	case 8: return step_claim(m, txn, d);
 	default: return step_many(m, txn, d, false);
 	}
 }
@@ -174,7 +202,7 @@ static bool step(struct model *m, struct cat_txn *txn)
 static bool same_row(const struct object_row *a, const struct object_row *b)
 {
 	return a->refs == b->refs && a->place.pack == b->place.pack && a->place.offset == b->place.offset &&
-	       a->place.length == b->place.length && a->place.kind == b->place.kind;
+	       a->place.length == b->place.length && a->place.kind == b->place.kind && a->payer == b->payer;
 }
 
 static unsigned count_model(const struct model *m, bool loose_only)
@@ -241,13 +269,28 @@ static bool check_packs(const struct model *m, struct cat_txn *txn)
 	       got_live == all_live && got_packs == PACKS && got_objects == count_model(m, false);
 }
 
+/* Every meter counts what the model says, and all together what the packs hold. */
+static bool check_meters(const struct model *m, struct cat_txn *txn)
+{
+	uint64_t ignored, all_live, kept, sum = 0;
+	for (unsigned i = 0; i < PAYERS; i++) {
+		struct meter meter = { .bytes = 0 };
+		int r = meter_get(txn, i, &meter);
+		if ((r && r != -ENOENT) || meter.bytes != (uint64_t)m->meters[i])
+			return false;
+		sum += meter.bytes;
+	}
+	return pack_totals(txn, &ignored, &all_live, &ignored, &ignored) == 0 && sum == all_live &&
+	       meter_sum(txn, 0, 0, &kept, NULL) == 0 && kept == sum;
+}
+
 static bool agrees(const struct model *m)
 {
 	struct cat_txn *txn = NULL;
 	if (cat_begin(cat, &txn, NULL))
 		return false;
 	bool good = check_rows(m, txn) && check_walk(m, txn, false) && check_walk(m, txn, true) &&
-		    check_packs(m, txn);
+		    check_packs(m, txn) && check_meters(m, txn);
 	cat_end(&txn);
 	return good;
 }
@@ -303,7 +346,7 @@ static int missing_pack(struct cat_txn *txn, void *arg, struct error *err)
 	struct hash h = hash_at(90000);
 	struct place p = { 4711, 0, 10, OBJECT_CHUNK };
 	(void)arg, (void)err;
-	return object_insert(txn, 1, &h, &p);
+	return object_insert(txn, 1, &h, &p, 0);
 }
 
 static int unsound(struct cat_txn *txn, void *arg, struct error *err)
@@ -311,8 +354,9 @@ static int unsound(struct cat_txn *txn, void *arg, struct error *err)
 	struct hash h = hash_at(90001);
 	struct place good = { 1, 0, 10, OBJECT_CHUNK }, long_one = { 1, 0, 1u << 24, OBJECT_CHUNK };
 	(void)arg, (void)err;
-	is_int(object_insert(txn, 1, &hash_none, &good), -EINVAL, "a hole is not an object");
-	is_int(object_insert(txn, 1, &h, &long_one), -EINVAL, "a length that the row cannot hold is refused");
+	is_int(object_insert(txn, 1, &hash_none, &good, 0), -EINVAL, "a hole is not an object");
+	is_int(object_insert(txn, 1, &h, &long_one, 0), -EINVAL, "a length that the row cannot hold is refused");
+	is_int(object_insert(txn, 1, &h, &good, UINT64_C(1) << 32), -EOVERFLOW, "and so is the number of a payer");
 	return 0;
 }
 
@@ -330,10 +374,10 @@ static int prefix_is_enough(struct cat_txn *txn, void *arg, struct error *err)
 	struct object_row row;
 	(void)arg, (void)err;
 	memcpy(part.b, h.b, 16);
-	is_int(object_insert(txn, 1, &h, &p), 1, "inserted");
+	is_int(object_insert(txn, 1, &h, &p, 0), 1, "inserted");
 	is_int(object_get(txn, 1, &part, &row), 0, "16 bytes of the hash are enough to find it");
 	is_int(row.place.offset, 77, "at its place");
-	is_int(object_insert(txn, 2, &h, &p), 1, "another domain does not know it");
+	is_int(object_insert(txn, 2, &h, &p, 0), 1, "another domain does not know it");
 	is_int(object_ref(txn, 1, &part), 0, "to refer to it");
 	struct hash both[2] = { h, part };
 	is_int(object_ref_many(txn, 1, both, 2), 0, "mixed with whole hashes too");
@@ -421,7 +465,7 @@ static int insert_sorted(struct cat_txn *txn, void *arg, struct error *err)
 	}
 	qsort(m->hashes, MANY, sizeof *m->hashes, by_hash);
 	int64_t start = clock_mono();
-	int r = object_insert_many(txn, 3, m->hashes, m->places, MANY, m->inserted);
+	int r = object_insert_many(txn, 3, m->hashes, m->places, MANY, 1, m->inserted);
 	diag("insert_many: %d ns each", (int)((clock_mono() - start) / MANY));
 	return r;
 }
