@@ -31,7 +31,8 @@ void check_problem(struct check *c, enum problem_kind kind, const char *format, 
 static void say_how_many_more(struct check *c)
 {
 	static const char *const names[PROBLEM_KINDS_] = {
-		"packs", "objects", "reference counts", "images", "names", "totals", "leftovers",
+		"packs", "objects", "reference counts", "images", "names", "totals", "meters",
+		"leftovers",
 	};
 	for (unsigned i = 0; i < PROBLEM_KINDS_; i++) {
 		char sentence[200];
@@ -73,6 +74,8 @@ static int check_snapshot(struct check *c, struct error *err)
 		r = check_maps(c, err);
 	if (r == 0)
 		r = check_names(c, err);
+	if (r == 0)
+		r = check_meters(c, err);
 	cat_end(&c->txn);
 	check_objects_free(c);
 	free(c->packs);

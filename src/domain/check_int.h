@@ -37,7 +37,8 @@ struct check_damage {
 
 /* Sentences of one kind are given KIND_MAX times at most; all are counted. */
 enum problem_kind {
-	PROBLEM_PACK, PROBLEM_OBJECT, PROBLEM_REFS, PROBLEM_MAP, PROBLEM_NAME, PROBLEM_TOTALS, PROBLEM_ORPHAN,
+	PROBLEM_PACK, PROBLEM_OBJECT, PROBLEM_REFS, PROBLEM_MAP, PROBLEM_NAME, PROBLEM_TOTALS, PROBLEM_METER,
+	PROBLEM_ORPHAN,
 	PROBLEM_KINDS_,
 };
 #define KIND_MAX 200u
@@ -52,6 +53,7 @@ struct check {
 	uint64_t n_objects, room; /* room: of objects, in mapped memory */
 	struct check_pack *packs; /* by number */
 	size_t n_packs;
+	struct meters *meters; /* while they are checked */
 	struct check_damage *damage; /* found by reading all data */
 	size_t n_damage;
 	uint64_t n_loose;     /* rows with no references */
@@ -86,6 +88,7 @@ int check_packs(struct check *, struct error *err) MUST_USE;  /* rows, files, in
 int check_refs(struct check *, struct error *err) MUST_USE;
 int check_maps(struct check *, struct error *err) MUST_USE;
 int check_names(struct check *, struct error *err) MUST_USE;
+int check_meters(struct check *, struct error *err) MUST_USE;  /* who pays for what */
 int check_orphans(struct check *, struct error *err) MUST_USE; /* after the snapshot */
 
 #endif

@@ -13,6 +13,9 @@
 #include "base/buf.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/num.h"
+#include "catalog/db.h"
+#include "catalog/meter_tab.h"
 #include "catalog/object_tab.h"
 #include "domain/gc.h"
 #include "store/pack_format.h"
@@ -352,6 +355,81 @@ static void test_numbers(void)
 	rig_close(&s.rig);
 }
 
+/* ---- who pays */
+
+static int pay_more(struct cat_txn *txn, void *arg, struct error *err)
+{
+	(void)err;
+	return meter_add(txn, *(uint64_t *)arg, 3);
+}
+
+static int pay_as_other(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct hash hash = hash_of_seed(12);
+	struct object_row row;
+	struct key k;
+	struct record record = { .len = 0 };
+	struct bytes value;
+	(void)err;
+	key_of_u32(&k, 1);
+	key_bytes(&k, hash.b, 16);
+	int r = object_get(txn, 1, &hash, &row);
+	if (!r)
+		r = db_get(txn, DB_OBJECT, &k, &value);
+	if (r)
+		return r;
+	record_bytes(&record, value.data, value.len);
+	put_le32(record.data + 16, (uint32_t)*(uint64_t *)arg);
+	return db_put(txn, DB_OBJECT, &k, &record);
+}
+
+static int drift_sum(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct meter m;
+	struct key k;
+	struct record record;
+	(void)err;
+	uint64_t bytes, written;
+	int r = meter_get(txn, *(uint64_t *)arg, &m);
+	if (!r)
+		r = meter_sum(txn, m.account, m.region, &bytes, &written);
+	if (r)
+		return r;
+	key_u32(key_of_u32(&k, m.account), m.region);
+	record_start(&record, 1);
+	record_u64(&record, bytes + 9);
+	record_u64(&record, written);
+	return db_put(txn, DB_METER_SUM, &k, &record);
+}
+
+static void test_meters(void)
+{
+	struct sample s;
+	uint64_t strange = 4712;
+	make(&s, "meters");
+	uint64_t disk = rig_disk_of(&s.rig, s.a), other = rig_disk_of(&s.rig, s.b);
+	if (change(&s.rig, pay_more, &disk) < 0)
+		bail("meter_add");
+	is_int(check(&s.rig, false), 2, "a disk that is billed for more than it stores");
+	ok(says("is billed for") && says("bytes are billed, but"), "is told");
+	rig_close(&s.rig);
+	make(&s, "payer");
+	if (change(&s.rig, pay_as_other, &other) < 0)
+		bail("payer");
+	is_int(check(&s.rig, false), 2, "an object of another payer than is billed: two disks are wrong");
+	if (change(&s.rig, pay_as_other, &strange) < 0)
+		bail("payer");
+	is_int(check(&s.rig, false), 2, "one that nobody is billed for");
+	ok(says("is paid for by disk 4712, which has no meter: nobody pays for it"), "is told");
+	rig_close(&s.rig);
+	make(&s, "sums");
+	if (change(&s.rig, drift_sum, &disk) < 0)
+		bail("sum");
+	is_int(check(&s.rig, false), 1, "a sum of an account that is not its disks'");
+	ok(says("is said to store 9 bytes more"), "is told");
+	rig_close(&s.rig);
+}
+
 static int drop_disk_row(struct cat_txn *txn, void *arg, struct error *err)
 {
 	(void)err;
@@ -528,6 +606,7 @@ int main(void)
 	test_references();
 	test_places();
 	test_numbers();
+	test_meters();
 	test_rows();
 	test_orphans();
 	test_deleted_meanwhile();
