@@ -10,6 +10,7 @@
 #include "catalog/journal.h"
 #include "catalog/object_tab.h"
 #include "domain/rights.h"
+#include "domain/alias_count.h"
 #include "domain/disks.h"
 #include "domain/names.h"
 #include "domain/policy.h"
@@ -21,6 +22,7 @@ struct text_walk {
 	struct buf *text;
 	uint32_t region;   /* only this one; 0: all */
 	uint64_t stored[2], count[2]; /* images, trash */
+	struct alias_count *aliases;
 };
 
 /* ---- .list ------------------------------------------------------------------------------------ */
@@ -30,6 +32,18 @@ static int count_child(void *ctx, uint64_t node)
 	(void)node;
 	++*(uint64_t *)ctx;
 	return 0;
+}
+
+/* What would be hurt if it went: made from it, aliases, shares. */
+static int count_uses(const struct text_walk *w, const struct image *i, uint64_t *ret)
+{
+	uint64_t shares = 0;
+	*ret = alias_count_of(w->aliases, i);
+	int r = image_each_child(w->ask->txn, i->id, 0, count_child, ret);
+	if (r >= 0 && i->shelf.type == TYPE_CUSTOM && i->owner == w->ask->who->account)
+		r = share_count(w->ask->txn, i->node, &shares);
+	*ret += shares;
+	return r;
 }
 
 static void first_line(struct cat_txn *txn, uint64_t node, enum setting_key key, char ret[SETTING_MAX + 1])
@@ -65,7 +79,7 @@ static int list_row(void *ctx, const struct image *i)
 		snprintf(owner.name, sizeof owner.name, "?");
 	first_line(txn, i->node, SET_OS, os);
 	first_line(txn, i->node, SET_ARCH, arch);
-	int r = image_each_child(txn, i->id, 0, count_child, &uses);
+	int r = count_uses(w, i, &uses);
 	buf_addf(w->text, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%" PRIu64 "\t%" PRIu64 "\t%s\t%s\t%" PRIu64 "\n", region.name,
 		 type_name(shared ? TYPE_SHARED : (enum image_type)i->shelf.type), shared ? received : i->name, id_text(i, id), state_name((enum image_state)i->state), os, arch,
 		 disk.size, disk.stored, time_text(i->created, created), owner.name, uses);
@@ -75,7 +89,10 @@ static int list_row(void *ctx, const struct image *i)
 static int text_list(struct text_walk *w)
 {
 	buf_adds(w->text, "region\ttype\tname\tid\tstate\tos\tarch\tvirtual\tstored\tcreated\towner\tuses\n");
-	return image_each_all(w->ask->txn, 0, list_row, w);
+	w->aliases = alias_count_new(w->ask->txn);
+	int r = w->aliases ? image_each_all(w->ask->txn, 0, list_row, w) : -ENOMEM;
+	alias_count_free(w->aliases);
+	return r;
 }
 
 /* ---- .usage ------------------------------------------------------------------------------------ */
