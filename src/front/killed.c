@@ -4,11 +4,15 @@
  * When a process is killed the kernel closes its files like any other close. While it exits its memory is gone already, so
  * /proc/PID/statm is all zero: only then may /proc/PID/stat be read. (In the FLUSH of a close-on-exec, reading `stat` would wait for that
  * very FLUSH to be answered.) Its last field is the exit code, its ninth the flags, where 0x400 says "by a signal"; but an _exit()
- * of a process with threads sets that flag too, so the code has to agree. */
+ * of a process with threads sets that flag too, so the code has to agree.
+ *
+ * The code of another user's process is shown as 0 to all but root. A daemon that serves other users then goes by the flag alone: a
+ * program with threads that ends without closing what it writes is taken for killed, which is better than half an image. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -28,6 +32,14 @@ static bool read_proc(uint32_t pid, const char *file, char *ret, size_t room)
 	return true;
 }
 
+static bool is_code_shown(uint32_t pid)
+{
+	char path[32];
+	struct stat st;
+	snprintf(path, sizeof path, "/proc/%u", pid);
+	return geteuid() == 0 || (stat(path, &st) == 0 && st.st_uid == geteuid());
+}
+
 static bool is_exiting(uint32_t pid)
 {
 	char text[128];
@@ -44,6 +56,8 @@ bool process_was_killed(uint32_t pid)
 	unsigned flags;
 	if (!p || !last || sscanf(p + 1, " %*c %*d %*d %*d %*d %*d %u", &flags) != 1)
 		return false;
+	if (!is_code_shown(pid))
+		return (flags & PF_SIGNALED) != 0;
 	unsigned code = (unsigned)strtoul(last + 1, NULL, 10);
 	/* Low bits: the signal. A shell's "exit 1" without close is 256 and no kill; but whoever exits with an error in the middle
 	 * of a copy has not finished it either. */
