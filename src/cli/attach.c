@@ -4,6 +4,7 @@
  * does not listen (an `imagefs check`) is given up earlier. */
 #include "cli/attach.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -80,6 +81,14 @@ static int mount_as_user(struct attach *a, struct error *err)
 	return r ? undo(a, r) : finish(a, &device, err);
 }
 
+/* The daemon knows numbers only. */
+static int name_user(int code, struct error *err)
+{
+	const struct passwd *p = getpwuid(geteuid());
+	struct error said = *err;
+	return p ? fail(err, code, "you are %.40s, and %s", p->pw_name, said.text) : code;
+}
+
 /* One try. -ECONNREFUSED: nobody listens. -EPIPE, -ESHUTDOWN: the daemon is ending. */
 static int try_once(struct attach *a, struct error *err)
 {
@@ -91,7 +100,7 @@ static int try_once(struct attach *a, struct error *err)
 	snprintf(hello, sizeof hello, "hello %d", WIRE_VERSION);
 	int r = ask(a, hello, -1, err);
 	if (r)
-		return r;
+		return r == -EACCES ? name_user(r, err) : r;
 	return geteuid() == 0 ? mount_as_root(a, err) : mount_as_user(a, err);
 }
 

@@ -103,6 +103,8 @@ static int do_offline(const char *store, const struct store_job *job, const stru
 		r = service_lock(store, &lock, err);
 	if (r == 0)
 		r = service_open(&service, store, NULL, err);
+	if (r == -EACCES)
+		return fail(err, r, "nobody serves %s, and its files are open to its owner only, who can start `imagefs serve`", store);
 	if (r)
 		return r;
 	r = job->offline(job->arg, service, sink, err);

@@ -2,6 +2,7 @@
 /* service: making, locking, opening and closing a store. */
 #include "domain/service.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -131,12 +132,19 @@ static int fill_new_store(const char *dir, struct seed *seed, struct error *err)
 		return r;
 	/* The file that says "this is a store" comes last: an init that was cut short is no store. */
 	int n = snprintf(text, sizeof text, "imagefs store %d\n%s\n", STORE_FORMAT, seed->uuid);
-	return io_write_file(path_in(dir, "imagefs.store", path), text, (size_t)n, 0644, err);
+	return io_write_file(path_in(dir, "imagefs.store", path), text, (size_t)n, 0600, err);
 }
 
+/* Looked into, not removed and made anew: it may be a mount point, or lie in a folder of somebody else. */
 static bool folder_is_empty(const char *dir)
 {
-	return rmdir(dir) == 0 && mkdir(dir, 0711) == 0;
+	DIR *d = opendir(dir);
+	bool empty = d != NULL;
+	for (const struct dirent *e; empty && (e = readdir(d));)
+		empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+	if (d)
+		closedir(d);
+	return empty;
 }
 
 static void remove_new_store(const char *dir)

@@ -45,7 +45,7 @@ exits 2 'no such verb' usage alice imagefs account frobnicate "$STORE"
 exits 3 'no store' 'not a store' alice imagefs account list "$T/alice"
 exits 6 'her own operatorship' 'from themselves' alice imagefs account set "$STORE" alice operator no
 exits 6 'her own uid' 'their own uid' alice imagefs account set "$STORE" alice --uid carol
-exits 6 'a store that is closed to bob' 'cannot' bob imagefs account list "$STORE"
+exits 6 'a store that is closed to bob' 'nobody serves' bob imagefs account list "$STORE"
 ok 'root acts as the owner' imagefs account add "$STORE" carol --uid carol
 is 'and leaves nothing that she cannot open' "$(find "$STORE" ! -user alice)" ''
 
