@@ -15,7 +15,6 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,6 +24,7 @@
 #include "catalog/journal.h"
 #include "daemon/control.h"
 #include "daemon/daemon_int.h"
+#include "daemon/service_manager.h"
 #include "domain/gc.h"
 #include "keeper/keeper.h"
 #include "keeper/undo.h"
@@ -170,23 +170,6 @@ static int take_over(struct daemon *d, struct takeover *t, struct error *err)
 	return 0;
 }
 
-/* For `Type=notify` of systemd (with NotifyAccess=all: the keeper is the main process). */
-static void notify_service_manager(void)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	if (!path || !*path || strlen(path) >= sizeof address.sun_path)
-		return;
-	size_t len = strlen(path);
-	memcpy(address.sun_path, path, len);
-	if (*path == '@')
-		address.sun_path[0] = 0;
-	AUTO_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || sendto(fd, "READY=1", 7, MSG_NOSIGNAL, (struct sockaddr *)&address,
-			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
-		log_warn("cannot tell the service manager that %s is served", path);
-}
-
 static int assemble(struct daemon *d, struct takeover *t, struct error *err)
 {
 	struct service_options options = options_from_env();
@@ -212,7 +195,7 @@ static int begin_to_serve(struct daemon *d, struct error *err)
 	if (r)
 		return fail(err, r, "the keeper is gone");
 	log_info("serving %s", d->store);
-	notify_service_manager();
+	service_manager_tell("READY=1");
 	gc_start(d->service->gc);
 	return 0;
 }
@@ -290,6 +273,7 @@ static void unmount_all(struct daemon *d)
 static void end(struct daemon *d)
 {
 	log_info("ending");
+	service_manager_tell("STOPPING=1");
 	bool quiet = control_stop(d->control, CLIENTS_SECONDS);
 	unmount_all(d);
 	if (!quiet) {
