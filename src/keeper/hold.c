@@ -18,8 +18,7 @@
 #include "base/io.h"
 #include "keeper/hold_int.h"
 
-#define CRASH_COUNTS 30
-#define KILL_COUNTS 1
+static const unsigned counts[] = { [DEATH_KILLED] = 0, [DEATH_STARVED] = 10, [DEATH_CRASHED] = 30 };
 
 int hold_create(void)
 {
@@ -166,19 +165,25 @@ static struct suspect *add_suspect(struct hold *h, uint32_t conn, uint64_t uniqu
 	return s;
 }
 
-unsigned hold_flights_died(struct hold *h, bool crashed)
+/* One that was under way. Was it condemned by this? */
+static bool accuse(struct hold *h, const struct flight *f, unsigned weight)
+{
+	struct suspect *s = find_suspect(h, f->conn, f->unique);
+
+	if (!s)
+		s = add_suspect(h, f->conn, f->unique);
+	bool was = s->account >= DEATHS_MAX;
+	s->account += weight;
+	return !was && s->account >= DEATHS_MAX;
+}
+
+unsigned hold_flights_died(struct hold *h, enum hold_death kind)
 {
 	unsigned condemned = 0;
 
 	for (struct flight *f = h->memory->flights; f < h->memory->flights + FLIGHTS_MAX; f++) {
-		if (f->unique == 0)
-			continue;
-		struct suspect *s = find_suspect(h, f->conn, f->unique);
-		if (!s)
-			s = add_suspect(h, f->conn, f->unique);
-		bool was = s->account >= DEATHS_MAX;
-		s->account += crashed ? CRASH_COUNTS : KILL_COUNTS;
-		condemned += !was && s->account >= DEATHS_MAX;
+		if (f->unique && counts[kind])
+			condemned += accuse(h, f, counts[kind]);
 		f->unique = 0;
 	}
 	return condemned;

@@ -53,9 +53,14 @@ int hold_handle_each(struct hold *, int (*each)(void *ctx, const struct hold_han
 void hold_flight_begin(struct hold *, unsigned slot, uint32_t conn, uint64_t unique, uint32_t opcode);
 void hold_flight_end(struct hold *, unsigned slot);
 
-/* Called by the keeper when a daemon died: what was under way gets one more death. `crashed`: by its own fault (SIGSEGV, SIGABRT,
- * SIGBUS …), which counts 30; killed from outside counts 1. Returns how many requests reached DEATHS_MAX by it. */
-unsigned hold_flights_died(struct hold *, bool crashed);
+/* Of what a daemon died, and what that counts against the requests that were under way. */
+enum hold_death {
+	DEATH_KILLED,  /* people did it: 0. However often they do, and a request that takes long is then always under way */
+	DEATH_STARVED, /* the kernel did it, for want of memory, which may or may not be the request's fault: 10 */
+	DEATH_CRASHED, /* by its own fault (SIGSEGV, SIGABRT, SIGBUS …): 30 */
+};
+/* Called by the keeper when a daemon died. Returns how many requests reached DEATHS_MAX by it. */
+unsigned hold_flights_died(struct hold *, enum hold_death);
 /* How much this request has on its account; at 90 or more it is answered with EIO instead of being tried again. */
 unsigned hold_deaths(struct hold *, uint32_t conn, uint64_t unique);
 #define DEATHS_MAX 90

@@ -24,12 +24,13 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "keeper/death.h"
 #include "keeper/hold.h"
 #include "keeper/undo.h"
 
 #define SECOND 1000000000LL
 #define OWN_COUNTS 10 /* a death that was its own doing */
-#define KILL_COUNTS 1 /* being killed before it was ready: may be chance, may be the kernel for want of memory */
+#define KILL_COUNTS 1
 #define BAD_MAX (5 * OWN_COUNTS)
 #define BAD_DEATH_AGE (10 * SECOND)
 #define END_PATIENCE (30 * SECOND)
@@ -51,6 +52,7 @@ struct keeper {
 	pid_t daemon;
 	int channel;             /* to the daemon; -1: it closed it */
 	int64_t started;         /* when this daemon was */
+	uint64_t starved;        /* what the kernel's count was then */
 	bool ready;              /* this daemon is */
 	bool was_ready;          /* one was */
 	bool told;               /* it knows all mounts */
@@ -171,6 +173,11 @@ static void __attribute__((noreturn)) become_daemon(const struct keeper *k, int 
 	_exit(127);
 }
 
+static uint64_t starved_count(const struct keeper *k)
+{
+	return death_starved_count(k->conf->vmstat ? k->conf->vmstat : "/proc/vmstat");
+}
+
 static int start_daemon(struct keeper *k, struct error *err)
 {
 	int pair[2];
@@ -179,6 +186,7 @@ static int start_daemon(struct keeper *k, struct error *err)
 		return fail_errno(err, "There is no channel to be had to the daemon");
 	AUTO_FD int ours = pair[0], theirs = pair[1];
 	fcntl(theirs, F_SETFL, 0); /* blocking, as the daemon expects it */
+	uint64_t starved = starved_count(k);
 	pid_t pid = fork();
 	if (pid < 0)
 		return fail_errno(err, "There is no process to be had for the daemon");
@@ -187,6 +195,7 @@ static int start_daemon(struct keeper *k, struct error *err)
 	k->daemon = pid;
 	k->channel = steal_fd(&ours);
 	k->started = clock_mono();
+	k->starved = starved;
 	k->ready = false;
 	k->told = false;
 	k->tell_next = k->mounts;
@@ -251,23 +260,6 @@ static void take_messages(struct keeper *k)
 
 /* ---- its death */
 
-/* By its own fault, that is: not by a signal that people send. */
-static bool is_crash(int status)
-{
-	if (WIFEXITED(status))
-		return true;
-	int s = WTERMSIG(status);
-	return s != SIGKILL && s != SIGTERM && s != SIGINT && s != SIGHUP && s != SIGQUIT;
-}
-
-static void describe_death(int status, char ret[64])
-{
-	if (WIFEXITED(status))
-		snprintf(ret, 64, "exited with code %d", WEXITSTATUS(status));
-	else
-		snprintf(ret, 64, "died of signal %d (%s)", WTERMSIG(status), strsignal(WTERMSIG(status)));
-}
-
 /* Can a new process take over a connection? FUSE_NOTIFY_RESEND is there since Linux 6.9. */
 static bool kernel_resends(struct utsname *ret)
 {
@@ -278,12 +270,22 @@ static bool kernel_resends(struct utsname *ret)
 	return major > 6 || (major == 6 && minor >= 9);
 }
 
-static void count_death(struct keeper *k, bool crashed, unsigned condemned)
+/* What a death counts for that came before the daemon was ready. */
+static unsigned early_counts(const struct keeper *k, enum hold_death kind)
+{
+	switch (kind) {
+	case DEATH_CRASHED: return OWN_COUNTS;
+	case DEATH_STARVED: return KILL_COUNTS;
+	default: return k->was_ready ? 0 : KILL_COUNTS; /* nobody's mounts depend on it yet */
+	}
+}
+
+static void count_death(struct keeper *k, enum hold_death kind, unsigned condemned)
 {
 	bool aged = clock_mono() - k->started >= BAD_DEATH_AGE;
 
-	k->early = aged || k->ready ? 0 : k->early + (crashed ? OWN_COUNTS : KILL_COUNTS);
-	k->crashes = aged || condemned ? 0 : k->crashes + (crashed ? OWN_COUNTS : 0);
+	k->early = aged || k->ready ? 0 : k->early + early_counts(k, kind);
+	k->crashes = aged || condemned ? 0 : k->crashes + (kind == DEATH_CRASHED ? OWN_COUNTS : 0);
 	k->tries = k->early || k->crashes ? k->tries + 1 : 0;
 }
 
@@ -313,8 +315,8 @@ static void give_up_or_restart(struct keeper *k, const char *how)
 
 static void daemon_died(struct keeper *k, int status)
 {
-	char how[64];
-	bool crashed = is_crash(status);
+	char how[100];
+	enum hold_death kind = death_kind(status, starved_count(k) != k->starved);
 
 	take_messages(k);
 	if (k->channel >= 0)
@@ -326,14 +328,14 @@ static void daemon_died(struct keeper *k, int status)
 		tell_starter(k, "The daemon ended before it served");
 		return;
 	}
-	describe_death(status, how);
+	death_describe(status, kind, how);
 	if (k->end_by) {
 		log_info("The daemon of %s %s when it was asked to end", k->conf->store, how);
 		k->exit_code = !(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
 		k->ended = true;
 		return;
 	}
-	count_death(k, crashed, hold_flights_died(k->hold, crashed));
+	count_death(k, kind, hold_flights_died(k->hold, kind));
 	give_up_or_restart(k, how);
 }
 

@@ -9,8 +9,8 @@
  *               keeper ends                 descriptors closed, mounts undone, keeper ends with an error
  *
  * Bad deaths, each within 10 s of that daemon's start: 5 without one having become ready in between; or 5 that were their own
- * doing (SIGSEGV, SIGABRT, …, or an exit code). Being killed from outside counts a tenth before it was ready, and not at all
- * then. A death that comes later begins anew, and so does, for crashes, one by which a request is condemned (hold.h): that
+ * doing (SIGSEGV, SIGABRT, …, or an exit code). Being killed by the kernel for want of memory counts a tenth before it was ready,
+ * being killed by people does so before any was ever ready; neither counts then. A death that comes later begins anew, and so does, for crashes, one by which a request is condemned (hold.h): that
  * request will not do it again. A daemon that says KEEP_FAILED before any was ever ready is not tried again.
  *
  * Mounts that are left at the end are undone in any case: without a descriptor they are only ENOTCONN.
@@ -56,6 +56,7 @@ struct keeper_conf {
 	int lock_fd;             /* the store's lock, held */
 	int ready_fd;            /* one line is written here when the daemon serves ("ready\n") or cannot ("<sentence>\n"), then it is closed; -1 */
 	bool linger;             /* false: the daemon ends with the last mount (it was started by a mount) */
+	const char *vmstat;      /* where the kernel counts whom it killed for want of memory (death.h); NULL: /proc/vmstat */
 	const char *program;     /* what to execute: PROGRAM daemon STORE, descriptors by IMAGEFS_CHANNEL_FD, _HOLD_FD, _LISTEN_FD, _LOCK_FD in the environment; IMAGEFS_LINGER=0|1 */
 };
 /* Runs until the end; returns an exit code. */

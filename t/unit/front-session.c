@@ -4,7 +4,7 @@
  *
  *     /data       64 KiB and more, read and written      /poison  reading it kills the daemon
  *     /number     its size is what FOLDER/number says    /slow    reading it takes 20 ms, told as blocking
- *     /threads    its size is how many threads the daemon has
+ *     /threads    its size is how many threads the daemon has    /held  reading it takes until FOLDER/go is there
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -31,8 +31,8 @@
 #include "keeper/keeper.h"
 #include "tap.h"
 
-enum { ROOT = 1, DATA, POISON, NUMBER, SLOW, THREADS, LAST = THREADS };
-static const char *const names[] = { "", "", "data", "poison", "number", "slow", "threads" };
+enum { ROOT = 1, DATA, POISON, NUMBER, SLOW, THREADS, HELD, LAST = HELD };
+static const char *const names[] = { "", "", "data", "poison", "number", "slow", "threads", "held" };
 
 struct toy {
 	char folder[3000];
@@ -134,6 +134,21 @@ static void toy_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *f
 	fuse_reply_err(req, 0);
 }
 
+/* FOLDER/begun grows by a byte, and then it takes until FOLDER/go is there. */
+static void hold_back(struct toy *t)
+{
+	char path[4096];
+
+	snprintf(path, sizeof path, "%s/begun", t->folder);
+	int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	(void)!write(fd, "x", 1);
+	close(fd);
+	session_blocking_begin();
+	while (number_in(t, "go") == 0)
+		usleep(1000);
+	session_blocking_end();
+}
+
 static void toy_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
 	struct toy *t = toy_of(req);
@@ -151,6 +166,8 @@ static void toy_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, 
 		usleep(20000);
 		session_blocking_end();
 	}
+	if (ino == HELD)
+		hold_back(t);
 	ssize_t n = pread(t->state, buf, size < sizeof buf ? size : sizeof buf, offset);
 	fuse_reply_buf(req, buf, n < 0 ? 0 : (size_t)n);
 }
@@ -542,6 +559,32 @@ static void test_killed(uint64_t *seed, struct shared *s)
 	close(fd);
 }
 
+/* Like the close of a large upload on a slow disk. */
+static void test_held(void)
+{
+	char path[4096], begun[4096], byte;
+	int status, kills = 0;
+
+	path_in(path, "a", "held");
+	path_in(begun, "begun", "");
+	pid_t child = fork();
+	if (child == 0) {
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		_exit(read(fd, &byte, 1) == 1 ? 0 : errno);
+	}
+	for (int i = 0; i < 20000 && kills < 120; i++, usleep(1000)) {
+		struct stat st;
+		if (stat(begun, &st) < 0 || st.st_size <= kills)
+			continue;
+		kill_daemon();
+		kills++;
+	}
+	is_int(kills, 120, "a request is under way at 120 kills");
+	set("go", 1);
+	waitpid(child, &status, 0);
+	is_int(WEXITSTATUS(status), 0, "and is answered at last");
+}
+
 static void test_poison(void)
 {
 	char path[4096], data[4096], byte;
@@ -732,6 +775,7 @@ int main(int argc, char **argv)
 	attach(1, "a", 0);
 	is_int(size_of("a", "data"), 1 << 20, "it is mounted");
 	test_killed(&seed, s);
+	test_held();
 	test_poison();
 	test_notify();
 	test_died_at_init();

@@ -195,6 +195,44 @@ static void serve_poison(struct fake *f)
 	serve(f);
 }
 
+/* Is killed while request 100 is under way, until that was so `often` times. */
+static void serve_under_kills(struct fake *f, unsigned often)
+{
+	if (hold_deaths(f->hold, 1, 100) >= DEATHS_MAX)
+		_exit(94);
+	say_ready(f);
+	if (starts(f->folder) > often)
+		serve(f);
+	hold_flight_begin(f->hold, 3, 1, 100, 15);
+	raise(SIGKILL);
+}
+
+/* Is killed for want of memory by request 100, until that is condemned. */
+static void serve_hungry(struct fake *f)
+{
+	char text[100];
+
+	if (hold_deaths(f->hold, 1, 100) >= DEATHS_MAX) {
+		say_ready(f);
+		serve(f);
+	}
+	snprintf(text, sizeof text, "nr_dirty 7\noom_kill %u\n", starts(f->folder));
+	put(f->folder, "vmstat", text, O_TRUNC);
+	hold_flight_begin(f->hold, 3, 1, 100, 15);
+	raise(SIGKILL);
+}
+
+/* Ready once, and then killed again and again before it is. */
+static void serve_late(struct fake *f)
+{
+	if (starts(f->folder) > 1 && starts(f->folder) < 150)
+		raise(SIGKILL);
+	say_ready(f);
+	if (starts(f->folder) == 1)
+		raise(SIGKILL);
+	serve(f);
+}
+
 static void behave(struct fake *f, const char *mode)
 {
 	bool first = starts(f->folder) == 1;
@@ -207,6 +245,12 @@ static void behave(struct fake *f, const char *mode)
 		raise(SIGKILL);
 	if (strcmp(mode, "poison") == 0)
 		serve_poison(f);
+	if (strcmp(mode, "under-kills") == 0)
+		serve_under_kills(f, 200);
+	if (strcmp(mode, "hungry") == 0)
+		serve_hungry(f);
+	if (strcmp(mode, "late") == 0)
+		serve_late(f);
 	if (first && strcmp(mode, "many") == 0)
 		for (uint32_t i = 0; i < 300; i++)
 			add_mount(f, i);
@@ -256,13 +300,14 @@ struct run {
 
 static void be_keeper(struct run *t, int ready_fd, bool old_kernel)
 {
-	char path[4200];
+	char path[4200], vmstat[4200];
 
 	close_range(3, ~0U, CLOSE_RANGE_CLOEXEC); /* what we were given by those who test */
 	fcntl(ready_fd, F_SETFD, 0);
 	struct keeper_conf conf = { .store = t->folder, .listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
-				    .ready_fd = ready_fd, .linger = true, .program = "/proc/self/exe" };
+				    .ready_fd = ready_fd, .linger = true, .program = "/proc/self/exe", .vmstat = vmstat };
 
+	snprintf(vmstat, sizeof vmstat, "%s/vmstat", t->folder);
 	snprintf(path, sizeof path, "%s/lock", t->folder);
 	conf.lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (old_kernel)
@@ -394,6 +439,30 @@ static void test_poison(void)
 	is_int(end(&t), 0, "and a clean end");
 }
 
+/* Waits until it serves and was started that often. */
+static bool serves_at(struct run *t, unsigned count)
+{
+	for (int i = 0; i < 10000; i++, usleep(1000))
+		if (starts(t->folder) == count && next_daemon(t, 0) && kill(reported_pid(t), 0) == 0)
+			return true;
+	return false;
+}
+
+static void test_kills(void)
+{
+	struct run t;
+
+	begin(&t, "under-kills", false);
+	ok(serves_at(&t, 201), "a request that is under way at 200 kills is not condemned");
+	is_int(end(&t), 0, "and a clean end");
+	begin(&t, "late", false);
+	ok(serves_at(&t, 150), "once it has served it may be killed often before it does again");
+	is_int(end(&t), 0, "and a clean end");
+	begin(&t, "hungry", false);
+	ok(serves_at(&t, 10), "one that the kernel kills for want of memory is condemned after 9 times");
+	is_int(end(&t), 0, "and a clean end");
+}
+
 static void test_old_kernel(void)
 {
 	struct run t;
@@ -446,6 +515,7 @@ int main(int argc, char **argv)
 	test_many();
 	test_gives_up();
 	test_poison();
+	test_kills();
 	test_old_kernel();
 	test_keeper_dies();
 	test_asked_while_deaf();
