@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# timeout: 300
+# timeout: 900
 # The daemon is killed a hundred times, at any moment, while programs read, import, copy and rename. None of
 # them notices.
 . "$(dirname "$0")/../lib/test-lib.sh"
@@ -167,7 +167,7 @@ for ((n = 0; n < KILLS; n++)); do
 	pid=$(daemon_child)
 	kill -KILL "$pid" && killed=$((killed + 1))
 	echo "$pid" >>"$T/kills"
-	wait_until 10 daemon_is_another "$pid" || break
+	wait_until 60 daemon_is_another "$pid" || break
 	# This is the random moment of the next: up to a quarter of a second of work.
 	sleep "0.$(printf %03d $((RANDOM % 250)))"
 done

@@ -55,7 +55,7 @@ killed=0
 for ((n = 0; n < KILLS; n++)); do
 	pid=$(daemon_child)
 	kill -KILL "$pid" && killed=$((killed + 1))
-	wait_until 20 daemon_is_another "$pid" || break
+	wait_until 60 daemon_is_another "$pid" || break
 	# This is the random moment of the next.
 	sleep "0.$(printf %03d $((RANDOM % 200)))"
 done
