@@ -2,6 +2,7 @@
 #include "base/workers.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -44,7 +45,13 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-struct workers *workers_new(const char *name, unsigned threads, unsigned queue)
+static void *idle_main(void *arg)
+{
+	sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 });
+	return thread_main(arg);
+}
+
+static struct workers *make(const char *name, void *(*main)(void *), unsigned threads, unsigned queue)
 {
 	struct workers *w = calloc(1, sizeof *w + threads * sizeof w->threads[0]);
 	if (!w || !(w->ring = calloc(queue, sizeof *w->ring)))
@@ -56,13 +63,20 @@ struct workers *workers_new(const char *name, unsigned threads, unsigned queue)
 	w->n_threads = threads;
 	for (unsigned i = 0; i < threads; i++) {
 		char label[16];
-		if (pthread_create(&w->threads[i], NULL, thread_main, w))
+		if (pthread_create(&w->threads[i], NULL, main, w))
 			abort();
 		snprintf(label, sizeof label, "%.10s-%u", name, i % 1000);
 		pthread_setname_np(w->threads[i], label);
 	}
 	return w;
 }
+
+struct workers *workers_new(const char *name, unsigned threads, unsigned queue)
+{
+	return make(name, thread_main, threads, queue);
+}
+
+struct workers *workers_new_idle(const char *name, unsigned queue) { return make(name, idle_main, 1, queue); }
 
 static void enqueue(struct workers *w, work_fn fn, void *arg)
 {

@@ -11,6 +11,10 @@ typedef void (*work_fn)(void *arg);
 /* `threads` threads, named NAME-n; at most `queue` jobs wait. Aborts when no thread can be made. */
 struct workers *workers_new(const char *name, unsigned threads, unsigned queue);
 
+/* One thread, NAME-0, that runs only on processors that would be idle (SCHED_IDLE): its jobs may take for ever, so they
+ * hold no lock that others wait for. */
+struct workers *workers_new_idle(const char *name, unsigned queue);
+
 /* Waits while the queue is full. Never call it from a job of the same pool. */
 void workers_add(struct workers *, work_fn, void *arg);
 

@@ -7,7 +7,8 @@
  * held (gc_hold).
  *
  * The thread runs all jobs once a minute, and those for objects and packs soon after gc_wake(): going
- * through all images for every fold would be too much.
+ * through all images for every fold would be too much. What has time has threads of its own: folding quiet
+ * instances (gc_fold.c), compressing harder (gc_squeeze.c).
  */
 #include "domain/gc.h"
 
@@ -45,6 +46,7 @@ struct gc {
 
 	pthread_mutex_t run; /* one run at a time; guards `swept`. Taken before `lock` */
 	bool swept;          /* orphans were looked for */
+	pthread_mutex_t fold; /* one looks for quiet instances and folds them. Taken before `lock`; what is under way can take long */
 
 	pthread_mutex_t lock; /* guards everything below; nothing else is taken under it */
 	pthread_cond_t changed;
@@ -52,7 +54,7 @@ struct gc {
 	unsigned holders, steps; /* steps under way: the collecting thread's, and the squeezing one's */
 	int64_t changed_at;  /* when something was last changed (gc_wake) */
 	_Atomic int64_t used_at; /* when something was last read; not under the lock */
-	pthread_t thread, squeeze_thread;
+	pthread_t thread, fold_thread, squeeze_thread;
 	struct pin *pins[PIN_BUCKETS];
 	uint64_t bad[BAD_MAX];
 	unsigned n_bad;
@@ -204,9 +206,7 @@ static int run_rows(struct gc_work *w, struct error *err)
 	int r = sweep_once(w, err);
 	if (r == 0)
 		r = gc_trash(w, err);
-	if (r == 0)
-		r = gc_pending(w, err);
-	return r ? r : gc_fold(w, err);
+	return r ? r : gc_pending(w, err);
 }
 
 static int run_objects(struct gc_work *w, struct error *err)
@@ -226,11 +226,18 @@ static int run(struct gc_work *w, bool rows, struct error *err)
 	return r == -ECANCELED ? 0 : r;
 }
 
+void gc_fold_now(struct gc_work *w)
+{
+	WITH_LOCK(&w->gc->fold);
+	gc_fold(w);
+}
+
 int gc_run(struct gc *gc, void (*say)(void *ctx, const char *line), void *ctx, struct gc_report *ret,
 	   struct error *err)
 {
 	struct gc_report report = { 0 };
 	struct gc_work w = { gc, gc->service, &report, say, ctx };
+	gc_fold_now(&w);
 	int r = run(&w, true, err);
 	if (ret)
 		*ret = report;
@@ -310,6 +317,13 @@ bool gc_stopping(struct gc *gc)
 	return gc->stop;
 }
 
+bool gc_pause(struct gc *gc, unsigned seconds)
+{
+	WITH_LOCK(&gc->lock);
+	wait_until(gc, clock_mono() + INT64_C(1000000000) * seconds, false);
+	return !gc->stop;
+}
+
 bool gc_wait_quiet(struct gc *gc)
 {
 	WITH_LOCK(&gc->lock);
@@ -328,9 +342,11 @@ void gc_rest(struct gc *gc)
 void gc_start(struct gc *gc)
 {
 	if (pthread_create(&gc->thread, NULL, collect, gc) != 0 ||
+	    pthread_create(&gc->fold_thread, NULL, gc_fold_thread, gc) != 0 ||
 	    pthread_create(&gc->squeeze_thread, NULL, gc_squeeze_thread, gc) != 0)
 		abort();
 	pthread_setname_np(gc->thread, "gc");
+	pthread_setname_np(gc->fold_thread, "fold");
 	pthread_setname_np(gc->squeeze_thread, "squeeze");
 	WITH_LOCK(&gc->lock);
 	gc->started = true;
@@ -349,6 +365,7 @@ void gc_stop(struct gc *gc)
 	if (!started)
 		return;
 	pthread_join(gc->thread, NULL);
+	pthread_join(gc->fold_thread, NULL);
 	pthread_join(gc->squeeze_thread, NULL);
 }
 
@@ -376,6 +393,7 @@ struct gc *gc_new(struct service *s)
 	gc->first_new_pack = s->store->next_pack;
 	gc->last_old_disk = last_disk(s);
 	pthread_mutex_init(&gc->run, NULL);
+	pthread_mutex_init(&gc->fold, NULL);
 	pthread_mutex_init(&gc->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -398,5 +416,6 @@ void gc_free(struct gc *gc)
 	pthread_cond_destroy(&gc->changed);
 	pthread_mutex_destroy(&gc->lock);
 	pthread_mutex_destroy(&gc->run);
+	pthread_mutex_destroy(&gc->fold);
 	free(gc);
 }

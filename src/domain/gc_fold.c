@@ -2,7 +2,10 @@
 /* gc_fold: what was written to an instance that is quiet now becomes chunks, so that it is deduplicated and compressed too.
  *
  * Quiet is a disk whose overlay was not touched for QUIET_SECONDS; it is looked for in the overlay folder, so instances that nobody
- * has open are found as well. One that is written to again while it is folded only keeps what is new. */
+ * has open are found as well. One that is written to again while it is folded is left for another time.
+ *
+ * One after another, by a thread of its own, so that nothing else waits for it; the hashing and compressing is done by the store's idle
+ * thread (store/disk_idle.c), never by those that uploads need. */
 #include <dirent.h>
 #include <limits.h>
 #include <stdio.h>
@@ -57,6 +60,8 @@ static unsigned find_quiet(struct service *s, uint64_t *ret)
 	return n;
 }
 
+static bool is_stopping(void *gc) { return gc_stopping(gc); }
+
 static int fold_one(struct gc_work *w, uint64_t number, struct error *err)
 {
 	struct disk *disk;
@@ -64,23 +69,37 @@ static int fold_one(struct gc_work *w, uint64_t number, struct error *err)
 	if (r)
 		return r == -ESTALE ? 0 : r;
 	if (disk_dirty(disk)) {
-		r = disks_fold(w->service->disks, disk, NULL, err);
+		r = disk_absorb_idle(disk, is_stopping, w->gc, err);
+		if (!r)
+			r = disks_fold(w->service->disks, disk, NULL, err);
 		w->report->disks_folded += r == 0;
 		if (!r)
 			upload_measure(w->service, disk);
 	}
 	disks_put(w->service->disks, &disk);
-	return r;
+	return r == -EBUSY ? 0 : r;
 }
 
-int gc_fold(struct gc_work *w, struct error *err)
+void gc_fold(struct gc_work *w)
 {
+	struct error err;
 	uint64_t quiet[FOLDS_MAX];
-	int r = 0;
 	unsigned n = find_quiet(w->service, quiet);
-	for (unsigned i = 0; i < n && !r && !gc_stopping(w->gc); i++)
-		r = fold_one(w, quiet[i], err);
+	for (unsigned i = 0; i < n && !gc_stopping(w->gc); i++) {
+		int r = fold_one(w, quiet[i], &err);
+		if (r && r != -ECANCELED) /* the others need not wait for it */
+			gc_bad(w->gc, quiet[i] | UINT64_C(1) << 61, "The disk of a quiet instance cannot be folded: %s", err.text);
+	}
 	if (w->report->disks_folded)
 		gc_say(w, "%llu quiet instances were folded", (unsigned long long)w->report->disks_folded);
-	return r;
+}
+
+void *gc_fold_thread(void *arg)
+{
+	struct gc *gc = arg;
+	do {
+		struct gc_report report = { 0 };
+		gc_fold_now(&(struct gc_work){ gc, gc_service(gc), &report, NULL, NULL });
+	} while (gc_pause(gc, QUIET_SECONDS));
+	return NULL;
 }

@@ -42,7 +42,6 @@ uint64_t gc_last_old_disk(const struct gc *);
 int gc_orphans(struct gc_work *, struct error *err) MUST_USE;   /* backend objects and overlay files of nobody */
 int gc_trash(struct gc_work *, struct error *err) MUST_USE;     /* rows whose time in the trash is over */
 int gc_pending(struct gc_work *, struct error *err) MUST_USE;   /* uploads that nobody finished */
-int gc_fold(struct gc_work *, struct error *err) MUST_USE;      /* what was written to instances that are quiet now */
 int gc_loose(struct gc_work *, struct error *err) MUST_USE;     /* objects that nothing refers to */
 int gc_dead_packs(struct gc_work *, struct error *err) MUST_USE;
 int gc_compact(struct gc_work *, struct error *err) MUST_USE;
@@ -55,6 +54,12 @@ int gc_drop_packs(struct gc_work *, const uint32_t *packs, unsigned count, unsig
  * are, else compressed anew at that level; then steps are taken inside, otherwise the caller is in one. */
 int gc_rewrite(struct gc_work *, const struct pack_row *, unsigned count, int level, struct error *err) MUST_USE;
 
+/* gc_fold.c: what was written to instances that are quiet now; what goes wrong is told to the log. gc_fold_now() (gc.c) sees to it that it
+ * is done once at a time. */
+void gc_fold(struct gc_work *);
+void gc_fold_now(struct gc_work *);
+void *gc_fold_thread(void *gc);
+
 /* gc_squeeze.c: the next pack with a number > *after that was not squeezed: 1, and *after is its number; 0: there is none. */
 int gc_squeeze_one(struct gc_work *, uint32_t *after, struct error *err) MUST_USE;
 void *gc_squeeze_thread(void *gc);
@@ -62,6 +67,7 @@ struct service *gc_service(struct gc *);
 /* gc_sum.c: the next image with a node > *after whose disk has no SHA-256: 1; 0: there is none. */
 int gc_sum_one(struct gc_work *, uint64_t *after, struct error *err) MUST_USE;
 bool gc_stopping(struct gc *);
+bool gc_pause(struct gc *, unsigned seconds); /* false: stop */
 bool gc_wait_quiet(struct gc *); /* until nothing was changed for a while; false: stop */
 void gc_rest(struct gc *);       /* until something was changed, or stop */
 

@@ -166,6 +166,8 @@ static void store_metrics(struct buf *b, struct store *store)
 	metric(b, "pool_read_bytes_total", "Bytes that these had there.", "counter", stat.pool_read_bytes);
 	metric(b, "cache_hits_total", "Chunks that were in memory when they were wanted.", "counter", stat.cache_hits);
 	metric(b, "cache_misses_total", "Chunks that were not.", "counter", stat.cache_misses);
+	metric(b, "chunks_absorbed_total", "Chunks hashed while somebody wrote or waited.", "counter", stat.chunks_hashed);
+	metric(b, "chunks_folded_total", "Chunks of quiet instances hashed on idle processors.", "counter", stat.chunks_hashed_idle);
 }
 
 static int text_metrics(struct text_walk *w)

@@ -114,6 +114,12 @@ int disk_sync(struct disk *, struct error *err) MUST_USE;
  * root == old (so that the owner can change state in the same transaction). ERR_STALE from the hook is retried inside. */
 int disk_fold(struct disk *, void *caller, struct error *err) MUST_USE;
 
+/* What the overlay holds becomes chunks on processors that would be idle, however long that takes, so that a fold has little left to do.
+ * Nobody waits for it: a fold that begins meanwhile takes over what is not done. What it needs besides (reading, filling the pack,
+ * committing full batches) is done in the calling thread. -ECANCELED: `stop` (may be NULL) said so; -EBUSY: the disk was written to
+ * meanwhile. What is done stays done. */
+int disk_absorb_idle(struct disk *, bool (*stop)(void *ctx), void *ctx, struct error *err) MUST_USE;
+
 /* The disk as it is at one moment, as a map: folds (twice, so that writers wait only for the second, small one), and answers root and
  * size of that moment. Its owner pins or references the root before it lets the disk go on: `pin` is called (may be NULL) while writers still
  * wait. Costs what was written since the last fold. */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Absorbing in the background. Jobs on the store's workers ("takers") take a few chunks at a time from the
- * queue, hash and compress them into the pack of the batch being filled, and note their hashes. When that
- * pack is full, or has enough, the batch is committed by a thread of its own while the takers fill the next
- * one; if the next one is full too before that has ended, they stop until it has.
+ * queue, hash and compress them into the pack of the batch being filled (disk_batch.c), and note their hashes. If the batch
+ * is full while the one before is still being committed, they stop until that has ended.
  *
  * What goes wrong in the background is kept until absorb_trouble() tells somebody. Until then nothing is
  * absorbed: the overlay has all the bytes, and the next fold finds them there. */
@@ -26,160 +25,9 @@ void absorb_init(struct absorb *a)
 	pthread_cond_init(&a->moved, NULL);
 }
 
-/* --- batches --- */
-
-int batch_writer(struct disk *d, struct batch *b, struct error *err)
-{
-	struct pack_writer *writer;
-	{
-		WITH_LOCK(&d->absorb.lock);
-		if (b->writer)
-			return 0;
-	}
-	int r = pack_begin(&writer, d->store->backend, &d->store->next_pack, err);
-	if (r)
-		return r;
-	WITH_LOCK(&d->absorb.lock);
-	if (b->writer) /* another thread was faster */
-		pack_free(writer);
-	else
-		b->writer = writer;
-	return 0;
-}
-
-static void absorb_fail(struct disk *d, const struct error *err)
-{
-	struct absorb *a = &d->absorb;
-	WITH_LOCK(&a->lock);
-	if (!a->trouble.code)
-		a->trouble = *err;
-	a->setbacks.failed++;
-	a->setbacks.code = err->code;
-	struct move *m;
-	while ((m = absorb_dequeue(a)))
-		absorb_remove(a, m);
-	pthread_cond_broadcast(&a->moved);
-}
-
-static struct batch *filling(struct absorb *a)
-{
-	if (!a->filling && !(a->filling = calloc(1, sizeof *a->filling)))
-		abort();
-	return a->filling;
-}
-
-static void forget_batch(struct absorb *a, const struct batch *b)
-{
-	for (size_t i = 0; i < a->room;) {
-		struct move *m = &a->table[i];
-		if (m->state == MOVE_ABSORBED && m->batch == b)
-			absorb_remove(a, m); /* another one may move here */
-		else
-			i++;
-	}
-}
-
-static void free_batch(struct batch *b)
-{
-	if (b)
-		pack_free(b->writer);
-	free(b);
-}
-
-static void *commit_thread(void *arg)
-{
-	struct disk *d = arg;
-	struct absorb *a = &d->absorb;
-	struct error err;
-	struct batch *b;
-	{
-		WITH_LOCK(&a->lock);
-		b = a->committing;
-		while (b->users)
-			pthread_cond_wait(&a->moved, &a->lock);
-	}
-	int r = commit_batch(d, &(struct commit){ .batch = b }, &err);
-	if (r && r != ERR_STALE)
-		absorb_fail(d, &err);
-	absorb_turned(d, b, r);
-	absorb_push(d);
-	WITH_LOCK(&a->lock);
-	a->takers--;
-	pthread_cond_broadcast(&a->moved);
-	return NULL;
-}
-
-/* Commit the full batch, if it is the time. Under absorb.lock. */
-static void start_commit(struct disk *d)
-{
-	struct absorb *a = &d->absorb;
-	pthread_t thread;
-	if (!a->filling || !a->filling->full || a->committing || a->closing || a->trouble.code)
-		return;
-	int r = pthread_create(&thread, NULL, commit_thread, d);
-	if (r) { /* the next fold commits it */
-		fail(&a->trouble, -r, "cannot start a thread that commits disk %" PRIu64 ": %s", d->number,
-		     strerror(r));
-		return;
-	}
-	pthread_detach(thread);
-	a->takers++;
-	a->committing = steal(&a->filling);
-}
-
-struct batch *absorb_turn(struct disk *d)
-{
-	struct absorb *a = &d->absorb;
-	WITH_LOCK(&a->lock);
-	while (a->committing)
-		pthread_cond_wait(&a->moved, &a->lock);
-	struct batch *b = a->committing = filling(a);
-	a->filling = NULL;
-	while (b->users)
-		pthread_cond_wait(&a->moved, &a->lock);
-	return b;
-}
-
-void absorb_turned(struct disk *d, struct batch *b, int result)
-{
-	struct absorb *a = &d->absorb;
-	{
-		WITH_LOCK(&a->lock);
-		forget_batch(a, b);
-		a->setbacks.stale += result == ERR_STALE;
-		a->committing = NULL;
-		start_commit(d);
-		pthread_cond_broadcast(&a->moved);
-	}
-	free_batch(b);
-}
-
-static int compare_changes(const void *a, const void *b)
-{
-	uint64_t x = ((const struct map_change *)a)->chunk, y = ((const struct map_change *)b)->chunk;
-	return x < y ? -1 : x > y;
-}
-
-struct map_change *absorb_changes(struct disk *d, const struct batch *b, size_t *ret_count)
-{
-	struct absorb *a = &d->absorb;
-	WITH_LOCK(&a->lock);
-	struct map_change *changes = calloc(a->used + 1, sizeof *changes);
-	size_t n = 0;
-	if (!changes)
-		abort();
-	for (size_t i = 0; i < a->room; i++)
-		if (a->table[i].state == MOVE_ABSORBED && a->table[i].batch == b)
-			changes[n++] = (struct map_change){ a->table[i].chunk, a->table[i].hash };
-	qsort(changes, n, sizeof *changes, compare_changes);
-	*ret_count = n;
-	return changes;
-}
-
 /* --- one chunk --- */
 
-/* The bytes that the chunk has now. */
-static int read_merged(struct disk *d, uint64_t chunk, void *buf, struct error *err)
+int absorb_read(struct disk *d, uint64_t chunk, void *buf, struct error *err)
 {
 	struct hash below;
 	WITH_RDLOCK(&d->data_lock);
@@ -193,7 +41,7 @@ static int read_merged(struct disk *d, uint64_t chunk, void *buf, struct error *
 static int absorb_chunk(struct disk *d, struct batch *b, uint64_t chunk, struct hash *ret, struct error *err)
 {
 	uint8_t buf[CHUNK_SIZE];
-	int r = read_merged(d, chunk, buf, err);
+	int r = absorb_read(d, chunk, buf, err);
 	if (r)
 		return r;
 	if (is_zero(buf, sizeof buf)) {
@@ -201,6 +49,7 @@ static int absorb_chunk(struct disk *d, struct batch *b, uint64_t chunk, struct 
 		return 0;
 	}
 	hash_of(buf, sizeof buf, ret);
+	atomic_fetch_add(&d->store->chunks_hashed, 1);
 	r = batch_writer(d, b, err);
 	return r ? r : store_make(d->store, b->writer, d->domain, OBJECT_CHUNK, ret, buf, err);
 }
@@ -247,7 +96,7 @@ static struct batch *take(struct disk *d, struct taken *ret, unsigned *ret_count
 	WITH_LOCK(&a->lock);
 	if (!may_take(a))
 		return NULL;
-	struct batch *b = filling(a);
+	struct batch *b = batch_filling(a);
 	while (n < TAKE_MOST && (m = absorb_dequeue(a))) {
 		m->state = MOVE_TAKEN;
 		m->dirty = false;
@@ -270,7 +119,7 @@ static void put_down_all(struct disk *d, struct batch *b, const struct taken *t,
 	for (unsigned i = 0; i < count; i++)
 		put_down(a, b, &t[i]);
 	b->users--;
-	start_commit(d);
+	batch_start_commit(d);
 	pthread_cond_broadcast(&a->moved);
 }
 
@@ -333,7 +182,7 @@ int absorb_trouble(struct disk *d, struct error *err)
 	if (r && err)
 		*err = a->trouble;
 	a->trouble.code = 0;
-	start_commit(d); /* that may have had to wait for this */
+	batch_start_commit(d); /* that may have had to wait for this */
 	pthread_cond_broadcast(&a->moved);
 	return r;
 }
@@ -390,10 +239,12 @@ void absorb_queue(struct disk *d, uint64_t chunk)
 	struct move *m;
 	absorb_room(d);
 	WITH_LOCK(&a->lock);
-	/* What was written to while it was on its way must get there first, to be taken once more. */
-	while ((m = absorb_find(a, chunk)) && m->dirty && (m->state == MOVE_TAKEN || m->batch == a->committing))
+	/* What was written to while it was on its way must get there first, to be taken once more. Nobody waits for the idle
+	 * thread: what it has is taken from it. */
+	while ((m = absorb_find(a, chunk)) && m->dirty && !move_is_idle(m) &&
+	       (m->state == MOVE_TAKEN || m->batch == a->committing))
 		pthread_cond_wait(&a->moved, &a->lock);
-	if (a->trouble.code || (m && !m->dirty))
+	if (a->trouble.code || (m && !m->dirty && !move_is_idle(m)))
 		return;
 	if (m)
 		*m = (struct move){ .chunk = chunk, .state = MOVE_QUEUED };
@@ -444,7 +295,7 @@ void absorb_end(struct disk *d)
 		while (a->takers)
 			pthread_cond_wait(&a->moved, &a->lock);
 	}
-	free_batch(a->filling);
+	batch_free(a->filling);
 	free(a->table);
 	free(a->queue);
 	pthread_mutex_destroy(&a->lock);

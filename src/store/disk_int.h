@@ -7,6 +7,8 @@
  *   disk_write.c   writing, zeroing
  *   disk_moves.c   the table and the queue of chunks on their way
  *   disk_absorb.c  chunks on their way from the overlay into packs, in the background
+ *   disk_batch.c   which of them are committed together
+ *   disk_idle.c    the same for a disk that is quiet, on processors that would be idle
  *   disk_commit.c  one batch of them: sealed, put into the map, committed, dropped from the overlay
  *   disk_fold.c    all of them: disk_fold() and what other calls need folded first
  *   disk_copy.c    ranges of other disks and their log
@@ -41,7 +43,8 @@
  *                                ^                          |
  *                                +---- the pack was full ---+
  *
- * dirty (TAKEN, ABSORBED): written to since it was taken, so the overlay keeps it at the commit. */
+ * dirty (TAKEN, ABSORBED): written to since it was taken, so the overlay keeps it at the commit.
+ * TAKEN without a batch: the idle thread has it (disk_idle.c); whoever is in a hurry makes it QUEUED again. */
 enum move_state { MOVE_FREE, MOVE_QUEUED, MOVE_TAKEN, MOVE_ABSORBED };
 
 struct batch;
@@ -53,6 +56,8 @@ struct move {
 	enum move_state state;
 	bool dirty;
 };
+
+static inline bool move_is_idle(const struct move *m) { return m->state == MOVE_TAKEN && !m->batch; }
 
 /* A pack being filled, and what goes with it. */
 struct batch {
@@ -185,6 +190,13 @@ void absorb_drain(struct disk *);               /* until what is queued now has 
 struct absorb_setbacks absorb_setbacks(struct disk *);
 void absorb_forget(struct disk *, uint64_t first, uint64_t end); /* these chunks left the overlay */
 int absorb_trouble(struct disk *, struct error *err) MUST_USE; /* report it once */
+int absorb_read(struct disk *, uint64_t chunk, void *buf, struct error *err) MUST_USE; /* the bytes that the chunk has now */
+
+/* --- disk_batch.c --- */
+struct batch *batch_filling(struct absorb *); /* the one being filled, made if there is none. Under absorb.lock */
+void batch_start_commit(struct disk *);       /* of the full one, if it is the time. Under absorb.lock */
+void batch_free(struct batch *);              /* NULL is allowed */
+void absorb_fail(struct disk *, const struct error *err); /* trouble in the background: the queue is given up */
 /* The batch being filled (or an empty one) becomes the one being committed. Waits for the one before. */
 struct batch *absorb_turn(struct disk *);
 /* Its commit ended with `result`; what was not committed stays in the overlay. */

@@ -21,6 +21,7 @@
 #define LOOKUPS_MOST 4 /* an object moves as often as that during one read, and no oftener */
 #define COMPRESS_QUEUE 64u
 #define PREFETCH_QUEUE 256u
+#define IDLE_QUEUE 4u
 
 /* --- opening --- */
 
@@ -58,6 +59,7 @@ int store_open(struct store **ret, struct backend *backend, struct index index, 
 	s->nodes = cache_new(o->node_cache ? o->node_cache : NODE_CACHE_DEFAULT, NODE_SIZE);
 	s->workers = workers_new("compress", threads, COMPRESS_QUEUE);
 	s->prefetch = workers_new("prefetch", threads, PREFETCH_QUEUE);
+	s->idle = workers_new_idle("idle", IDLE_QUEUE);
 	atomic_init(&s->next_pack, next);
 	s->level = o->level ? o->level : LEVEL_DEFAULT;
 	*ret = s;
@@ -70,6 +72,7 @@ void store_close(struct store *s)
 		return;
 	workers_free(s->prefetch);
 	workers_free(s->workers);
+	workers_free(s->idle);
 	cache_free(s->chunks);
 	cache_free(s->nodes);
 	s->backend->ops->close(s->backend);
@@ -200,7 +203,8 @@ void store_stat(struct store *s, struct store_stat *ret)
 	struct cache_stat chunks;
 	cache_stat(s->chunks, &chunks);
 	*ret = (struct store_stat){ .pool_reads = s->pool_reads, .pool_read_bytes = s->pool_read_bytes,
-				    .cache_hits = chunks.hits, .cache_misses = chunks.misses };
+				    .cache_hits = chunks.hits, .cache_misses = chunks.misses, .chunks_hashed = s->chunks_hashed,
+				    .chunks_hashed_idle = s->chunks_hashed_idle };
 }
 
 /* --- making --- */

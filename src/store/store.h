@@ -30,8 +30,9 @@ struct store {
 	struct cache *chunks, *nodes;
 	struct workers *workers;   /* jobs of compression */
 	struct workers *prefetch;  /* jobs of reading ahead */
+	struct workers *idle;      /* jobs that nobody waits for, on processors that would be idle */
 	_Atomic uint32_t next_pack;
-	_Atomic uint64_t pool_reads, pool_read_bytes;
+	_Atomic uint64_t pool_reads, pool_read_bytes, chunks_hashed, chunks_hashed_idle;
 	int level;
 };
 
@@ -52,9 +53,10 @@ void store_put(struct store *, enum object_kind, struct cache_ref *);
 void store_prefetch(struct store *, uint32_t domain, const struct hash *);
 
 /* Since the store was opened: frames of chunks and nodes that were read from the pool for somebody, and gets of chunks that
- * the cache had or had not. What is read to be written anew (compaction) or to be checked is not counted. */
+ * the cache had or had not. What is read to be written anew (compaction) or to be checked is not counted.
+ * And chunks that were made of what was written: by the workers, and by the idle thread. */
 struct store_stat {
-	uint64_t pool_reads, pool_read_bytes, cache_hits, cache_misses;
+	uint64_t pool_reads, pool_read_bytes, cache_hits, cache_misses, chunks_hashed, chunks_hashed_idle;
 };
 void store_stat(struct store *, struct store_stat *ret);
 

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Batches: the chunks that are committed together, and their pack. When the pack is full, or has enough, the batch is committed
+ * by a thread of its own while the next one is filled. At most one is being filled and one committed. */
+#include "store/disk_int.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+
+int batch_writer(struct disk *d, struct batch *b, struct error *err)
+{
+	struct pack_writer *writer;
+	{
+		WITH_LOCK(&d->absorb.lock);
+		if (b->writer)
+			return 0;
+	}
+	int r = pack_begin(&writer, d->store->backend, &d->store->next_pack, err);
+	if (r)
+		return r;
+	WITH_LOCK(&d->absorb.lock);
+	if (b->writer) /* another thread was faster */
+		pack_free(writer);
+	else
+		b->writer = writer;
+	return 0;
+}
+
+void absorb_fail(struct disk *d, const struct error *err)
+{
+	struct absorb *a = &d->absorb;
+	WITH_LOCK(&a->lock);
+	if (!a->trouble.code)
+		a->trouble = *err;
+	a->setbacks.failed++;
+	a->setbacks.code = err->code;
+	struct move *m;
+	while ((m = absorb_dequeue(a)))
+		absorb_remove(a, m);
+	pthread_cond_broadcast(&a->moved);
+}
+
+struct batch *batch_filling(struct absorb *a)
+{
+	if (!a->filling && !(a->filling = calloc(1, sizeof *a->filling)))
+		abort();
+	return a->filling;
+}
+
+static void forget_batch(struct absorb *a, const struct batch *b)
+{
+	for (size_t i = 0; i < a->room;) {
+		struct move *m = &a->table[i];
+		if (m->state == MOVE_ABSORBED && m->batch == b)
+			absorb_remove(a, m); /* another one may move here */
+		else
+			i++;
+	}
+}
+
+void batch_free(struct batch *b)
+{
+	if (b)
+		pack_free(b->writer);
+	free(b);
+}
+
+static void *commit_thread(void *arg)
+{
+	struct disk *d = arg;
+	struct absorb *a = &d->absorb;
+	struct error err;
+	struct batch *b;
+	{
+		WITH_LOCK(&a->lock);
+		b = a->committing;
+		while (b->users)
+			pthread_cond_wait(&a->moved, &a->lock);
+	}
+	int r = commit_batch(d, &(struct commit){ .batch = b }, &err);
+	if (r && r != ERR_STALE)
+		absorb_fail(d, &err);
+	absorb_turned(d, b, r);
+	absorb_push(d);
+	WITH_LOCK(&a->lock);
+	a->takers--;
+	pthread_cond_broadcast(&a->moved);
+	return NULL;
+}
+
+void batch_start_commit(struct disk *d)
+{
+	struct absorb *a = &d->absorb;
+	pthread_t thread;
+	if (!a->filling || !a->filling->full || a->committing || a->closing || a->trouble.code)
+		return;
+	int r = pthread_create(&thread, NULL, commit_thread, d);
+	if (r) { /* the next fold commits it */
+		fail(&a->trouble, -r, "cannot start a thread that commits disk %" PRIu64 ": %s", d->number,
+		     strerror(r));
+		return;
+	}
+	pthread_detach(thread);
+	a->takers++;
+	a->committing = steal(&a->filling);
+}
+
+struct batch *absorb_turn(struct disk *d)
+{
+	struct absorb *a = &d->absorb;
+	WITH_LOCK(&a->lock);
+	while (a->committing)
+		pthread_cond_wait(&a->moved, &a->lock);
+	struct batch *b = a->committing = batch_filling(a);
+	a->filling = NULL;
+	while (b->users)
+		pthread_cond_wait(&a->moved, &a->lock);
+	return b;
+}
+
+void absorb_turned(struct disk *d, struct batch *b, int result)
+{
+	struct absorb *a = &d->absorb;
+	{
+		WITH_LOCK(&a->lock);
+		forget_batch(a, b);
+		a->setbacks.stale += result == ERR_STALE;
+		a->committing = NULL;
+		batch_start_commit(d);
+		pthread_cond_broadcast(&a->moved);
+	}
+	batch_free(b);
+}
+
+static int compare_changes(const void *a, const void *b)
+{
+	uint64_t x = ((const struct map_change *)a)->chunk, y = ((const struct map_change *)b)->chunk;
+	return x < y ? -1 : x > y;
+}
+
+struct map_change *absorb_changes(struct disk *d, const struct batch *b, size_t *ret_count)
+{
+	struct absorb *a = &d->absorb;
+	WITH_LOCK(&a->lock);
+	struct map_change *changes = calloc(a->used + 1, sizeof *changes);
+	size_t n = 0;
+	if (!changes)
+		abort();
+	for (size_t i = 0; i < a->room; i++)
+		if (a->table[i].state == MOVE_ABSORBED && a->table[i].batch == b)
+			changes[n++] = (struct map_change){ a->table[i].chunk, a->table[i].hash };
+	qsort(changes, n, sizeof *changes, compare_changes);
+	*ret_count = n;
+	return changes;
+}
