@@ -18,7 +18,7 @@
 #include "base/num.h"
 #include "index_mem.h"
 #include "powercut.h"
-#include "store/disk.h"
+#include "store/disk_int.h"
 #include "tap.h"
 
 #define DOMAIN 3
@@ -207,6 +207,12 @@ static void fold(struct owner *o)
 {
 	struct error err;
 	must(disk_fold(o->disk, NULL, &err), &err);
+}
+
+static void absorb_idle(struct owner *o)
+{
+	struct error err;
+	must(disk_absorb_idle(o->disk, NULL, NULL, &err), &err);
 }
 
 static void put(struct owner *o, const void *buf, size_t len, uint64_t offset)
@@ -552,7 +558,7 @@ static void do_small_syncs(struct model *m)
 
 static const char *one_step(struct model *m)
 {
-	switch (test_random(&seed) % 23) {
+	switch (test_random(&seed) % 24) {
 	case 0: case 1: case 2: case 3: case 4: case 5: case 6: return do_write(m), "write";
 	case 7: case 8: return do_zero(m), "zero";
 	case 9: case 10: return do_truncate(m), "truncate";
@@ -563,6 +569,7 @@ static const char *one_step(struct model *m)
 	case 17: return do_sync(m), "sync";
 	case 18: case 19: return do_small_syncs(m), "small syncs";
 	case 20: return power_writeback(), "writeback";
+	case 21: return absorb_idle(&m->o), "absorb, idle";
 	default: return "read";
 	}
 }
@@ -890,6 +897,152 @@ static void test_trouble_taken(void)
 	end_owner(&o);
 }
 
+/* --- on idle processors --- */
+
+static struct store_stat stat_now(void)
+{
+	struct store_stat s;
+	store_stat(store, &s);
+	return s;
+}
+
+/* Blocks all over: no chunk is full, so nobody takes it before a fold. */
+static void put_blocks(struct owner *o, uint8_t *bytes, uint64_t chunks)
+{
+	for (uint64_t c = 0; c < chunks; c++) {
+		fill(bytes + c * CHUNK_SIZE + BLOCK_SIZE, BLOCK_SIZE);
+		put(o, bytes + c * CHUNK_SIZE + BLOCK_SIZE, BLOCK_SIZE, c * CHUNK_SIZE + BLOCK_SIZE);
+	}
+}
+
+static bool say_stop(void *ctx) { return --*(int *)ctx < 0; }
+
+static void test_idle(void)
+{
+	enum { CHUNKS = 37 };
+	static uint8_t bytes[CHUNKS * CHUNK_SIZE];
+	struct owner o, twin;
+	struct error err;
+	struct store_stat before = stat_now();
+	int rounds = 3;
+	new_owner(&o, 70);
+	must(disk_truncate(o.disk, sizeof bytes, &err), &err);
+	put_blocks(&o, bytes, CHUNKS);
+	is_int(disk_absorb_idle(o.disk, say_stop, &rounds, &err), -ECANCELED, "it can be stopped");
+	unsigned part = (unsigned)(stat_now().chunks_hashed_idle - before.chunks_hashed_idle);
+	ok(part > 0 && part < CHUNKS && o.commits == 0, "after a part (%u chunks)", part);
+	absorb_idle(&o);
+	is_int(stat_now().chunks_hashed_idle - before.chunks_hashed_idle, CHUNKS, "the idle thread makes the chunks, each once");
+	absorb_idle(&o);
+	fold(&o);
+	is_int(stat_now().chunks_hashed_idle - before.chunks_hashed_idle, CHUNKS, "it is not asked for what it has made");
+	is_int(stat_now().chunks_hashed - before.chunks_hashed, 0, "and the fold makes none at all");
+	ok(o.finals == 1 && !disk_dirty(o.disk) && reads(&o, bytes, sizeof bytes, 0), "the disk is folded, and as it was");
+	new_owner(&twin, 71);
+	put(&twin, bytes, sizeof bytes, 0);
+	absorb_idle(&twin);
+	fold(&twin);
+	ok(hash_equal(&twin.root.hash, &o.root.hash), "the same bytes give the same map");
+	put(&o, bytes, 100, 5 * CHUNK_SIZE + 3);
+	o.fail_times = 1;
+	o.fail_code = -ENOSPC;
+	absorb_idle(&o);
+	is_int(disk_fold(o.disk, NULL, &err), -ENOSPC, "a fold that fails");
+	fold(&o);
+	memcpy(bytes + 5 * CHUNK_SIZE + 3, bytes, 100);
+	ok(reads(&o, bytes, sizeof bytes, 0), "costs nothing but the work");
+	end_owner(&twin);
+	end_owner(&o);
+}
+
+/* What stands for processors that are never idle: a job that lasts. */
+struct stall {
+	_Atomic bool began, over, absorbed;
+	struct owner *o;
+	int result;
+};
+
+static void stall(void *arg)
+{
+	struct stall *s = arg;
+	s->began = true;
+	while (!s->over)
+		usleep(1000);
+}
+
+static void *absorb_stalled(void *arg)
+{
+	struct stall *s = arg;
+	struct error err;
+	s->result = disk_absorb_idle(s->o->disk, NULL, NULL, &err);
+	s->absorbed = true;
+	return NULL;
+}
+
+static bool idle_has_some(struct disk *d)
+{
+	WITH_LOCK(&d->absorb.lock);
+	for (size_t i = 0; i < d->absorb.room; i++)
+		if (move_is_idle(&d->absorb.table[i]))
+			return true;
+	return false;
+}
+
+/* Nobody waits for the idle thread: not a fold, not a writer, not a snapshot. */
+static void test_idle_in_a_hurry(void)
+{
+	enum { CHUNKS = 20 };
+	static uint8_t bytes[CHUNKS * CHUNK_SIZE];
+	struct owner o;
+	struct stall s = { .o = &o };
+	struct map_root root;
+	struct error err;
+	uint64_t size;
+	pthread_t thread;
+	new_owner(&o, 72);
+	must(disk_truncate(o.disk, sizeof bytes, &err), &err);
+	put_blocks(&o, bytes, CHUNKS);
+	workers_add(store->idle, stall, &s);
+	while (!s.began)
+		usleep(1000);
+	pthread_create(&thread, NULL, absorb_stalled, &s);
+	while (!idle_has_some(o.disk))
+		usleep(1000);
+	put_blocks(&o, bytes, 2);
+	fold(&o);
+	ok(!s.absorbed && o.finals == 1 && !disk_dirty(o.disk), "a fold ends while the idle thread gets no processor");
+	ok(reads(&o, bytes, sizeof bytes, 0), "with all that was written");
+	put_blocks(&o, bytes, 3);
+	must(disk_snapshot(o.disk, NULL, NULL, &root, &size, &err), &err);
+	ok(!s.absorbed && hash_equal(&root.hash, &o.root.hash), "so does a snapshot");
+	put_blocks(&o, bytes, 1);
+	s.over = true;
+	pthread_join(thread, NULL);
+	ok(s.result == 0 || s.result == -EBUSY, "what the idle thread had is thrown away");
+	absorb_idle(&o);
+	fold(&o);
+	ok(reads(&o, bytes, sizeof bytes, 0), "and does no harm");
+	end_owner(&o);
+}
+
+struct idler {
+	struct owner *o;
+	_Atomic bool *end;
+	int wrong, rounds;
+};
+
+static void *idler(void *arg)
+{
+	struct idler *i = arg;
+	struct error err;
+	while (!atomic_load(i->end)) {
+		int r = disk_absorb_idle(i->o->disk, NULL, NULL, &err);
+		i->wrong += r != 0 && r != -EBUSY;
+		i->rounds++;
+	}
+	return NULL;
+}
+
 #define RACERS 3
 #define RACE_BYTES (20u * CHUNK_SIZE)
 
@@ -924,9 +1077,10 @@ static void *racer(void *arg)
 static void test_race(void)
 {
 	static struct race races[RACERS];
-	pthread_t threads[RACERS];
+	pthread_t threads[RACERS], idle_thread;
 	_Atomic bool end = false;
 	struct owner o;
+	struct idler idle = { .o = &o, .end = &end };
 	struct error err;
 	int folds = 0, r = 0;
 	bool right = true;
@@ -936,9 +1090,15 @@ static void test_race(void)
 		races[i] = (struct race){ .o = &o, .end = &end, .me = i, .right = true };
 		pthread_create(&threads[i], NULL, racer, &races[i]);
 	}
-	for (int64_t stop = clock_mono() + 1000000000; r == 0 && clock_mono() < stop; folds++)
+	pthread_create(&idle_thread, NULL, idler, &idle);
+	for (int64_t stop = clock_mono() + 1000000000; r == 0 && clock_mono() < stop; folds++) {
 		r = disk_fold(o.disk, NULL, &err);
+		for (int64_t rest = clock_mono() + folds % 3 * 1000000; clock_mono() < rest;)
+			usleep(100);
+	}
 	atomic_store(&end, true);
+	pthread_join(idle_thread, NULL);
+	is_int(idle.wrong, 0, "what is absorbed on idle processors meanwhile is no trouble");
 	for (unsigned i = 0; i < RACERS; i++) {
 		pthread_join(threads[i], NULL);
 		right &= races[i].right;
@@ -1025,6 +1185,8 @@ int main(void)
 	test_background();
 	test_trouble_taken();
 	test_failed_sync();
+	test_idle();
+	test_idle_in_a_hurry();
 	test_race();
 	test_slivers();
 	test_sequential();
