@@ -5,7 +5,8 @@
  * What works on many objects goes through them in order of key with one cursor a table, so that a leaf page is
  * found once; the packs' live numbers, and what it does to meters, are gathered and written at the end.
  *
- * The value: a byte with the version in its upper half and the kind in its lower, 24 bits of length, pack, offset, references, payer.
+ * The value: a byte with the version in its upper half and the kind in its lower (and a bit for what is borrowed), 24 bits of length,
+ * pack, offset, references, payer. What is borrowed has no length, pack and payer, and its lender instead of the offset.
  */
 #include "catalog/object_tab.h"
 
@@ -19,6 +20,7 @@
 
 #define OBJECT_VERSION 1
 #define OBJECT_VALUE_SIZE 20
+#define KIND_BORROWED 8u
 #define LENGTH_LIMIT (1u << 24)
 #define HASH_PART (OBJECT_KEY_SIZE - 4)
 
@@ -34,9 +36,10 @@ static struct key *object_key(struct key *k, uint32_t domain, const struct hash 
 
 static struct bytes encode(const struct object_row *row, uint8_t ret[OBJECT_VALUE_SIZE])
 {
-	put_le32(ret, row->place.length << 8 | OBJECT_VERSION << 4 | row->place.kind);
+	uint32_t borrowed = row->lender ? KIND_BORROWED : 0;
+	put_le32(ret, row->place.length << 8 | OBJECT_VERSION << 4 | borrowed | row->place.kind);
 	put_le32(ret + 4, row->place.pack);
-	put_le32(ret + 8, row->place.offset);
+	put_le32(ret + 8, borrowed ? row->lender : row->place.offset);
 	put_le32(ret + 12, row->refs);
 	put_le32(ret + 16, row->payer);
 	return (struct bytes){ ret, OBJECT_VALUE_SIZE };
@@ -46,13 +49,17 @@ static int decode(struct bytes value, struct object_row *ret)
 {
 	if (value.len != OBJECT_VALUE_SIZE)
 		return ERR_DAMAGED;
-	uint32_t first = get_le32(value.data);
-	ret->place.kind = first & 15;
+	uint32_t first = get_le32(value.data), third = get_le32(value.data + 8);
+	bool borrowed = first & KIND_BORROWED;
+	ret->place.kind = first & 15 & ~KIND_BORROWED;
 	ret->place.length = first >> 8;
 	ret->place.pack = get_le32(value.data + 4);
-	ret->place.offset = get_le32(value.data + 8);
+	ret->place.offset = borrowed ? 0 : third;
+	ret->lender = borrowed ? third : 0;
 	ret->refs = get_le32(value.data + 12);
 	ret->payer = get_le32(value.data + 16);
+	if (borrowed && (!ret->lender || ret->place.pack || ret->place.length))
+		return ERR_DAMAGED;
 	return (first >> 4 & 15) == OBJECT_VERSION && ret->place.kind <= OBJECT_NODE ? 0 : ERR_DAMAGED;
 }
 
@@ -78,17 +85,31 @@ int object_get(struct cat_txn *txn, uint32_t domain, const struct hash *hash, st
 	return r ? r : decode(value, ret);
 }
 
-static int index_find(void *ctx, uint32_t domain, const struct hash *hash, struct place *ret)
+int object_find(struct cat_txn *txn, uint32_t domain, const struct hash *hash, struct object_row *ret, uint32_t *ret_domain)
+{
+	int r = object_get(txn, domain, hash, ret);
+	if (r == 0 && ret->lender) {
+		domain = ret->lender;
+		r = db_must_be(object_get(txn, domain, hash, ret));
+		if (r == 0 && ret->lender)
+			r = ERR_DAMAGED;
+	}
+	if (ret_domain)
+		*ret_domain = domain;
+	return r;
+}
+
+static int index_find(void *ctx, uint32_t domain, const struct hash *hash, struct found *ret)
 {
 	struct cat_txn *txn = NULL;
 	struct object_row row;
 	int r = cat_begin(ctx, &txn, NULL);
 	if (r)
 		return r;
-	r = object_get(txn, domain, hash, &row);
+	r = object_find(txn, domain, hash, &row, &domain);
 	cat_end(&txn);
 	if (r == 0)
-		*ret = row.place;
+		*ret = (struct found){ row.place, domain };
 	return r;
 }
 
@@ -282,9 +303,56 @@ int object_unref(struct cat_txn *txn, uint32_t domain, const struct hash *hash)
 	return refer_many(txn, domain, &one, 1, unref_one);
 }
 
+/* ---- references that may have to be borrowed ---- */
+
+/* A row of `domain` for what is known elsewhere, with its first references. */
+static int borrow(struct edit *e, uint32_t domain, const struct object *o, size_t times)
+{
+	struct key k;
+	uint8_t value[OBJECT_VALUE_SIZE];
+	struct object_row theirs, mine = { .refs = (uint32_t)times };
+	if (times > UINT32_MAX)
+		return -EOVERFLOW;
+	int r = object_find(e->txn, o->domain, &o->hash, &theirs, &mine.lender);
+	if (r)
+		return r == -ENOENT ? ERR_STALE : r;
+	mine.place.kind = theirs.place.kind;
+	r = refer_times(e, mine.lender, &o->hash, 1, ref_one);
+	return r ? r : db_cursor_insert(e->objects, object_key(&k, domain, &o->hash), encode(&mine, value));
+}
+
+/* `o` are `times` references to one object, each saying where it is known. */
+static int take_times(struct edit *e, uint32_t domain, const struct object *o, size_t times)
+{
+	int r = refer_times(e, domain, &o->hash, times, ref_one);
+	for (size_t i = 0; r == ERR_STALE && i < times; i++)
+		if (o[i].domain != domain)
+			return borrow(e, domain, &o[i], times);
+	return r;
+}
+
+int object_take_many(struct cat_txn *txn, uint32_t domain, struct object *objects, size_t count)
+{
+	struct edit e;
+	if (count > 1)
+		qsort(objects, count, sizeof *objects, compare_hashes); /* the hash is an object's first member */
+	int r = edit_start(&e, txn);
+	for (size_t i = 0, n; r == 0 && i < count; i += n) {
+		for (n = 1; i + n < count && same_object(&objects[i].hash, &objects[i + n].hash); n++)
+			;
+		r = take_times(&e, domain, &objects[i], n);
+	}
+	return edit_end(&e, r);
+}
+
+int object_take(struct cat_txn *txn, uint32_t domain, const struct hash *hash, uint32_t lender)
+{
+	return object_take_many(txn, domain, &(struct object){ *hash, lender }, 1);
+}
+
 /* ---- removing, moving ---- */
 
-static int remove_one(struct edit *e, const struct key *k)
+static int remove_one(struct edit *e, const struct key *k, const struct hash *hash)
 {
 	struct object_row row;
 	int r = find_row(e, k, &row);
@@ -295,6 +363,8 @@ static int remove_one(struct edit *e, const struct key *k)
 	r = db_cursor_remove(e->objects);
 	if (r == 0)
 		r = make_held(e, k);
+	if (r == 0 && row.lender)
+		return refer_times(e, row.lender, hash, 1, unref_one);
 	return r ? r : lose(e, &row.place, row.payer);
 }
 
@@ -304,7 +374,7 @@ int object_remove(struct cat_txn *txn, uint32_t domain, const struct hash *hash)
 	struct edit e;
 	int r = edit_start(&e, txn);
 	if (r == 0)
-		r = remove_one(&e, object_key(&k, domain, hash));
+		r = remove_one(&e, object_key(&k, domain, hash), hash);
 	return edit_end(&e, r);
 }
 
@@ -314,7 +384,7 @@ static int move_one(struct edit *e, const struct key *k, const struct place *fro
 	int r = find_row(e, k, &row);
 	if (r)
 		return r;
-	if (!same_place(&row.place, from))
+	if (row.lender || !same_place(&row.place, from))
 		return -ESTALE;
 	row.place = *to;
 	r = change_row(e, k, &row);
@@ -358,7 +428,7 @@ static int claim_one(struct edit *e, const struct key *k, const uint32_t *from, 
 {
 	struct object_row row;
 	int r = find_row(e, k, &row);
-	if (r || !is_among(row.payer, from, n_from))
+	if (r || row.lender || !is_among(row.payer, from, n_from))
 		return r == -ENOENT ? 0 : r;
 	r = meter_note(e->txn, &e->meters, row.payer, -(int64_t)row.place.length);
 	if (r == 0)

@@ -6,6 +6,9 @@
  * node that is not hash_none), a disk row one for its root, a hold one for its map. An object with no
  * reference is *loose*: it is in the loose list, from which garbage collection takes it.
  * Its bytes are paid for by one disk: the one that brought it, whoever else comes to use it, until it is claimed by another.
+ * A row may be *borrowed*: it has no bytes of its own, but one counted reference to the row of the same name in another
+ * domain, the lender's, until it is removed itself. Of a borrowed node the kids are counted with the lender alone.
+ * A lender's row is never borrowed: who borrows what is borrowed borrows it from where it lies.
  * A pack row counts the bytes and objects in it that are still in the index ("live").
  */
 #ifndef IMAGEFS_CATALOG_OBJECT_TAB_H
@@ -16,12 +19,15 @@
 #include "store/index.h"
 
 struct object_row {
-	struct place place;
+	struct place place; /* borrowed: nothing but the kind */
+	uint32_t lender;    /* domain that it is borrowed from; 0: it is not */
 	uint32_t refs;
 	uint32_t payer; /* disk whose meter counts its bytes (meter_tab.h) */
 };
 
 int object_get(struct cat_txn *, uint32_t domain, const struct hash *, struct object_row *ret) MUST_USE; /* -ENOENT */
+/* The row that has the bytes: the lender's when it is borrowed; and its domain (ret_domain may be NULL). */
+int object_find(struct cat_txn *, uint32_t domain, const struct hash *, struct object_row *ret, uint32_t *ret_domain) MUST_USE;
 
 /* 1: inserted with no references (so it is loose), counted live in its pack and paid for by disk `payer`; 0: it was known, nothing
  * changed. -EOVERFLOW when the number of the disk does not fit into a row (32 bits). */
@@ -38,6 +44,11 @@ int object_unref(struct cat_txn *, uint32_t domain, const struct hash *) MUST_US
 int object_ref_many(struct cat_txn *, uint32_t domain, struct hash *hashes, size_t count) MUST_USE;
 int object_unref_many(struct cat_txn *, uint32_t domain, struct hash *hashes, size_t count) MUST_USE;
 
+/* References in `domain` to objects that are known there or in the domain that each names: what `domain` does not know
+ * it borrows. Else as object_ref_many(). */
+int object_take_many(struct cat_txn *, uint32_t domain, struct object *, size_t count) MUST_USE;
+int object_take(struct cat_txn *, uint32_t domain, const struct hash *, uint32_t lender) MUST_USE;
+
 /* Loose objects, up to `max`, in key order after *cursor (32 bytes, zero to begin; updated). Answers how many. Only the 16 bytes of the
  * hash that the key holds are given (rest zero): enough for every function here. */
 #define OBJECT_KEY_SIZE 20
@@ -48,7 +59,7 @@ struct loose {
 };
 int object_loose(struct cat_txn *, uint8_t cursor[32], struct loose *ret, unsigned max) MUST_USE;
 
-/* Forget a loose object: out of the index, its pack's live numbers fall. -EBUSY when it has references again. */
+/* Forget a loose object: out of the index, its pack's live numbers fall; the lender gets its reference back. -EBUSY when it has references again. */
 int object_remove(struct cat_txn *, uint32_t domain, const struct hash *) MUST_USE;
 
 /* Those of the objects whose payer is among `from` (sorted, n_from of them) are paid for by disk `to` from now on. Hashes that are not known

@@ -17,6 +17,7 @@ enum {
 	OBJECT_PLACED = 1, /* its pack's own index has it, just there */
 	OBJECT_BAD = 2,    /* can't be read */
 	OBJECT_WHOLE = 4,  /* a node: everything below it is there */
+	OBJECT_BORROWED = 8,
 };
 
 enum pack_state { PACK_WHOLE, PACK_NO_INDEX, PACK_LOST };
@@ -71,6 +72,8 @@ int check_walked(struct check *, int r, const char *table, struct error *err) MU
 int check_objects_load(struct check *, struct error *err) MUST_USE;
 void check_objects_free(struct check *);
 struct check_object *check_object_find(struct check *, uint32_t domain, const struct hash *); /* NULL */
+/* The one that has the bytes: *domain becomes the lender's when it is borrowed. NULL also when that is not there. */
+struct check_object *check_object_follow(struct check *, uint32_t *domain, const struct hash *);
 /* Every object with its row, in order of key. */
 int check_objects_each(struct check *, int (*each)(struct check *, struct check_object *, const struct loose *),
 		       struct error *err) MUST_USE;

@@ -32,11 +32,11 @@ static bool loud(struct walk *w)
 }
 
 /* "is damaged in pack 3", "is lost with pack 3", … */
-static void what_is_wrong(struct walk *w, const struct hash *hash, char ret[80])
+static void what_is_wrong(struct walk *w, const struct object *o, char ret[80])
 {
 	struct object_row row;
 	struct check_pack *p;
-	if (object_get(w->check->txn, w->row->domain, hash, &row) < 0) {
+	if (object_find(w->check->txn, o->domain, &o->hash, &row, NULL) < 0) {
 		snprintf(ret, 80, "is not in the index");
 		return;
 	}
@@ -45,21 +45,21 @@ static void what_is_wrong(struct walk *w, const struct hash *hash, char ret[80])
 		 row.place.pack);
 }
 
-static int bad_chunk(struct walk *w, const struct hash *hash, uint64_t chunk)
+static int bad_chunk(struct walk *w, const struct object *o, uint64_t chunk)
 {
 	char what[80];
-	what_is_wrong(w, hash, what);
+	what_is_wrong(w, o, what);
 	if (loud(w))
 		check_problem(w->check, PROBLEM_MAP, "%s: chunk %llu (offset %llu) %s", w->name,
 			      (unsigned long long)chunk, (unsigned long long)chunk * CHUNK_SIZE, what);
 	return 0;
 }
 
-static int bad_node(struct walk *w, const struct hash *hash, unsigned level, uint64_t chunk)
+static int bad_node(struct walk *w, const struct object *o, unsigned level, uint64_t chunk)
 {
 	char what[80];
 	uint64_t span = map_span((uint8_t)level);
-	what_is_wrong(w, hash, what);
+	what_is_wrong(w, o, what);
 	if (loud(w))
 		check_problem(w->check, PROBLEM_MAP,
 			      "%s: the map of chunks %llu to %llu (from offset %llu on) %s", w->name,
@@ -68,34 +68,36 @@ static int bad_node(struct walk *w, const struct hash *hash, unsigned level, uin
 	return 0;
 }
 
-static int walk_node(struct walk *, struct check_object *, const struct hash *, unsigned level, uint64_t chunk,
+static int walk_node(struct walk *, struct check_object *, const struct object *, unsigned level, uint64_t chunk,
 		     struct error *err);
 
 /* 1: it is whole; 0: it isn't, and that was said. Level 0 is a chunk. */
-static int walk_down(struct walk *w, const struct hash *hash, unsigned level, uint64_t chunk, struct error *err)
+static int walk_down(struct walk *w, const struct object *o, unsigned level, uint64_t chunk, struct error *err)
 {
-	if (hash_is_none(hash))
+	struct object found = *o;
+	if (hash_is_none(&o->hash))
 		return 1;
-	struct check_object *at = check_object_find(w->check, w->row->domain, hash);
+	struct check_object *at = check_object_follow(w->check, &found.domain, &o->hash);
 	enum object_kind kind = level ? OBJECT_NODE : OBJECT_CHUNK;
 	if (!at || at->flags & OBJECT_BAD || at->kind != kind)
-		return level ? bad_node(w, hash, level, chunk) : bad_chunk(w, hash, chunk);
+		return level ? bad_node(w, &found, level, chunk) : bad_chunk(w, &found, chunk);
 	if (level == 0 || at->flags & OBJECT_WHOLE)
 		return 1;
-	return walk_node(w, at, hash, level, chunk, err);
+	return walk_node(w, at, &found, level, chunk, err);
 }
 
-static int walk_node(struct walk *w, struct check_object *at, const struct hash *hash, unsigned level,
+/* `o` says where it lies. */
+static int walk_node(struct walk *w, struct check_object *at, const struct object *o, unsigned level,
 		     uint64_t chunk, struct error *err)
 {
 	struct hash kids[NODE_FANOUT];
 	uint64_t span = map_span((uint8_t)(level - 1));
 	bool whole = true;
-	int r = check_read_node(w->check, w->row->domain, hash, kids, err);
+	int r = check_read_node(w->check, o->domain, &o->hash, kids, err);
 	if (r == ERR_DAMAGED)
-		return bad_node(w, hash, level, chunk);
+		return bad_node(w, o, level, chunk);
 	for (unsigned i = 0; i < NODE_FANOUT && r >= 0; i++) {
-		r = walk_down(w, &kids[i], level - 1, chunk + i * span, err);
+		r = walk_down(w, &(struct object){ kids[i], o->domain }, level - 1, chunk + i * span, err);
 		whole = whole && r == 1;
 	}
 	if (whole)
@@ -111,7 +113,7 @@ static int walk_disk(struct walk *w, struct error *err)
 			      row->root.levels);
 		return 0;
 	}
-	int r = walk_down(w, &row->root.hash, row->root.levels, 0, err);
+	int r = walk_down(w, &(struct object){ row->root.hash, row->domain }, row->root.levels, 0, err);
 	if (w->problems > SENTENCES_MAX)
 		check_problem(w->check, PROBLEM_MAP, "%s: %llu more parts of its disk are damaged", w->name,
 			      (unsigned long long)(w->problems - SENTENCES_MAX));

@@ -64,7 +64,9 @@ static int add_object(struct check *c, const struct loose *o)
 	struct check_object *at = &c->objects[c->n_objects++];
 	make_key(o->domain, &o->hash, at->key);
 	at->kind = o->row.place.kind;
-	if (at->kind == OBJECT_NODE)
+	if (o->row.lender)
+		at->flags = OBJECT_BORROWED;
+	else if (at->kind == OBJECT_NODE)
 		c->report->nodes++;
 	else
 		c->report->chunks++;
@@ -98,6 +100,19 @@ struct check_object *check_object_find(struct check *c, uint32_t domain, const s
 	uint8_t key[OBJECT_KEY_SIZE];
 	make_key(domain, hash, key);
 	return bsearch(key, c->objects, (size_t)c->n_objects, sizeof *c->objects, compare_key);
+}
+
+struct check_object *check_object_follow(struct check *c, uint32_t *domain, const struct hash *hash)
+{
+	struct object_row row;
+	struct check_object *at = check_object_find(c, *domain, hash);
+	if (!at || !(at->flags & OBJECT_BORROWED))
+		return at;
+	if (object_get(c->txn, *domain, hash, &row) < 0)
+		return NULL;
+	*domain = row.lender;
+	at = check_object_find(c, row.lender, hash);
+	return at && !(at->flags & OBJECT_BORROWED) ? at : NULL;
 }
 
 int check_objects_each(struct check *c, int (*each)(struct check *, struct check_object *, const struct loose *),

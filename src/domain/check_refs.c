@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check_refs: references are counted anew: a node's to its kids, a disk row's and a hold's to their
- * roots; and compared with what the rows say. Too many mean room that is never given back; too few mean
+/* check_refs: references are counted anew: a node's to its kids, a borrowed object's to its lender's, a disk row's and a hold's to
+ * their roots; and compared with what the rows say. Too many mean room that is never given back; too few mean
  * that something in use will be removed. When a node could not be read, its kids' counts are short for
  * that reason, so only those that are too high on our side are told. The list of loose objects has to
  * be that of those with no references. */
@@ -30,11 +30,25 @@ static char *short_hex(const struct hash *hash, char ret[HASH_HEX_SIZE])
 	return ret;
 }
 
+static int count_lender(struct check *c, struct check_object *at, const struct loose *o)
+{
+	char name[HASH_HEX_SIZE];
+	const struct check_object *lent = check_object_find(c, o->row.lender, &o->hash);
+	if (lent && lent->kind == at->kind && !(lent->flags & OBJECT_BORROWED) && count_one(c, o->row.lender, &o->hash))
+		return 0;
+	at->flags |= OBJECT_BAD;
+	check_problem(c, PROBLEM_OBJECT, "object %s of domain %u is borrowed from domain %u, which does not have it",
+		      short_hex(&o->hash, name), o->domain, o->row.lender);
+	return 0;
+}
+
 static int count_kids(struct check *c, struct check_object *at, const struct loose *o)
 {
 	struct hash kids[NODE_FANOUT];
 	struct error why = { 0, "" };
 	char name[HASH_HEX_SIZE], kid[HASH_HEX_SIZE];
+	if (o->row.lender)
+		return count_lender(c, at, o);
 	if (at->kind != OBJECT_NODE)
 		return 0;
 	int r = at->flags & OBJECT_BAD ? ERR_DAMAGED : check_read_node(c, o->domain, &o->hash, kids, &why);

@@ -135,14 +135,16 @@ static int insert_pack(struct cat_txn *txn, const struct fold *f, const struct f
 static int reference_kids(struct cat_txn *txn, const struct fold *f, const struct node_list *nodes)
 {
 	size_t count = 0;
-	AUTO_FREE struct hash *kids = malloc((nodes->count + 1) * NODE_SIZE);
+	AUTO_FREE struct object *kids = reallocarray(NULL, (nodes->count + 1) * NODE_FANOUT, sizeof *kids);
 	if (!kids)
 		return -ENOMEM;
-	for (size_t n = 0; n < nodes->count; n++)
+	for (size_t n = 0; n < nodes->count; n++) {
+		const struct map_kids *all = &nodes->sorted[n]->kids;
 		for (unsigned k = 0; nodes->is_new[n] && k < NODE_FANOUT; k++)
-			if (!hash_is_none(&nodes->sorted[n]->kids[k]))
-				kids[count++] = nodes->sorted[n]->kids[k];
-	return count ? object_ref_many(txn, f->domain, kids, count) : 0;
+			if (!hash_is_none(&all->hash[k]))
+				kids[count++] = (struct object){ all->hash[k], all->domain[k] };
+	}
+	return count ? object_take_many(txn, f->domain, kids, count) : 0;
 }
 
 static int write_objects(struct cat_txn *txn, const struct fold *f)
@@ -243,7 +245,7 @@ static int on_commit(void *ctx, const struct fold *f, struct error *err)
 
 struct holding {
 	uint64_t number;
-	uint32_t domain;
+	uint32_t domain, lender;
 	const struct map_root *map;
 };
 
@@ -254,14 +256,15 @@ static int write_hold(struct cat_txn *txn, void *arg, struct error *err)
 	if (r == -EEXIST || hash_is_none(&h->map->hash))
 		return r == -EEXIST ? 0 : r;
 	if (!r)
-		r = object_ref(txn, h->domain, &h->map->hash);
+		r = object_take(txn, h->domain, &h->map->hash, h->lender);
 	return r == ERR_STALE ? fail(err, r, "the disk that is being copied is gone") : r;
 }
 
-static int on_hold(void *ctx, uint64_t number, uint32_t domain, const struct map_root *map, struct error *err)
+static int on_hold(void *ctx, uint64_t number, uint32_t domain, const struct map_root *map, uint32_t lender,
+		   struct error *err)
 {
 	struct disks *d = ctx;
-	struct holding h = { number, domain, map };
+	struct holding h = { number, domain, lender, map };
 	return cat_write(d->service->catalog, write_hold, &h, err);
 }
 

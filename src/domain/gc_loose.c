@@ -2,7 +2,7 @@
 /* gc_loose: objects with no references go out of the index.
  *
  * A node takes the references to its kids with it, in the same transaction; they may become loose by
- * that and are found by the next sweep. A step is a group of objects small enough for one transaction.
+ * that and are found by the next sweep. One that is borrowed takes only the one to its lender's with it. A step is a group of objects small enough for one transaction.
  * Whether an object is still loose is decided inside of it (object_remove), and so is whether it is
  * pinned.
  *
@@ -35,6 +35,8 @@ struct group {
 	uint64_t objects, bytes; /* set by the transaction */
 };
 
+static bool counts_kids(const struct loose *o) { return o->row.place.kind == OBJECT_NODE && !o->row.lender; }
+
 static int remove_victim(struct cat_txn *txn, struct group *g, struct victim *v)
 {
 	if (gc_pinned(g->gc, v->object.domain, &v->object.hash))
@@ -42,7 +44,7 @@ static int remove_victim(struct cat_txn *txn, struct group *g, struct victim *v)
 	int r = object_remove(txn, v->object.domain, &v->object.hash);
 	if (r == -EBUSY || r == -ENOENT)
 		return 0;
-	if (r == 0 && v->object.row.place.kind == OBJECT_NODE)
+	if (r == 0 && counts_kids(&v->object))
 		r = object_unref_many(txn, v->object.domain, g->kids[v->kids], NODE_FANOUT);
 	if (r == 0) {
 		g->objects++;
@@ -118,7 +120,7 @@ static int load_kids(struct gc_work *w, const struct loose *o, struct hash kids[
 	struct store *store = w->service->store;
 	struct cache_ref ref;
 	struct error err;
-	int r = store_get(store, o->domain, OBJECT_NODE, &o->hash, &ref, &err);
+	int r = store_get(store, o->domain, OBJECT_NODE, &o->hash, &ref, NULL, &err);
 	if (r < 0) {
 		gc_bad(w->gc, thing_of(o),
 		       "A part of a deleted disk's map is damaged, so what it names cannot be removed: %s",
@@ -132,7 +134,7 @@ static int load_kids(struct gc_work *w, const struct loose *o, struct hash kids[
 
 static int add_to_group(struct gc_work *w, struct group *g, const struct loose *o, struct error *err)
 {
-	bool node = o->row.place.kind == OBJECT_NODE;
+	bool node = counts_kids(o);
 	if (gc_pinned(w->gc, o->domain, &o->hash) || gc_is_bad(w->gc, thing_of(o)))
 		return 0;
 	if (g->count == GROUP_MAX || (node && g->nodes == NODES_MAX)) {

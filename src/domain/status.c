@@ -84,25 +84,25 @@ static void add_progress(const struct tree_ask *a, const struct image *i, struct
 	disks_put(a->service->disks, &disk);
 }
 
-/* Bytes that nothing else refers to: what deleting it would free. What lies below a shared node is shared; a disk of which more than
+/* Bytes that nothing else refers to: what deleting it would free. What lies below a shared node is shared. What is borrowed is
+ * the lender's: whether anybody else still has it is none of the borrower's business. A disk of which more than
  * ALONE_MAX objects would have to be looked at is not looked at for each reading of .status. */
 #define ALONE_MAX 200000u
 
 struct alone {
 	const struct tree_ask *ask;
-	uint32_t domain;
 	uint64_t bytes;
 	unsigned looked;
 };
 
-static int add_if_alone(void *ctx, enum object_kind kind, const struct hash *hash, uint64_t chunk)
+static int add_if_alone(void *ctx, enum object_kind kind, const struct object *o, uint64_t chunk)
 {
 	struct alone *s = ctx;
 	struct object_row row;
 	(void)kind, (void)chunk;
 	if (++s->looked > ALONE_MAX)
 		return -EFBIG;
-	if (object_get(s->ask->txn, s->domain, hash, &row) || row.refs > 1)
+	if (object_get(s->ask->txn, o->domain, &o->hash, &row) || row.refs > 1 || row.lender)
 		return 1; /* its kids are not alone either */
 	s->bytes += row.place.length;
 	return 0;
@@ -110,7 +110,7 @@ static int add_if_alone(void *ctx, enum object_kind kind, const struct hash *has
 
 static void add_alone(const struct tree_ask *a, const struct disk_row *row, struct buf *text)
 {
-	struct alone s = { .ask = a, .domain = row->domain };
+	struct alone s = { .ask = a };
 	struct error ignored;
 	if (hash_is_none(&row->root.hash) || map_walk(a->service->store, row->domain, &row->root, add_if_alone, &s, &ignored) == 0)
 		buf_addf(text, "stored-alone: %" PRIu64 "\n", s.bytes);

@@ -324,7 +324,7 @@ static bool measured_by_origin(struct cat_txn *txn, const struct image *i, struc
 	struct image origin;
 	struct disk_row other;
 	if (!i->from || image_by_id(txn, i->from, &origin) || !origin.disk || disk_row_get(txn, origin.disk, &other) ||
-	    other.domain != row->domain || !hash_equal(&other.root.hash, &row->root.hash))
+	    !hash_equal(&other.root.hash, &row->root.hash))
 		return false;
 	row->stored = other.stored;
 	if (other.has_sha && other.size == row->size) {
@@ -370,16 +370,15 @@ static int do_apply(struct cat_txn *txn, struct act *a, struct error *err)
 struct measure {
 	struct service *service;
 	struct cat_txn *txn;
-	uint32_t domain;
 	uint64_t stored;
 };
 
-static int measure_object(void *ctx, enum object_kind kind, const struct hash *hash, uint64_t chunk)
+static int measure_object(void *ctx, enum object_kind kind, const struct object *o, uint64_t chunk)
 {
 	struct measure *m = ctx;
 	struct object_row row;
 	(void)kind, (void)chunk;
-	if (object_get(m->txn, m->domain, hash, &row))
+	if (object_find(m->txn, o->domain, &o->hash, &row, NULL))
 		return 0;
 	m->stored += row.place.length;
 	return 0;
@@ -398,7 +397,7 @@ static int do_measured(struct cat_txn *txn, struct act *a, struct error *err)
 
 void upload_measure(struct service *s, struct disk *disk)
 {
-	struct measure m = { .service = s, .domain = disk_domain(disk) };
+	struct measure m = { .service = s };
 	struct map_root root = disk_root(disk);
 	struct who nobody = { .account = 0 }; /* nothing that has to be answered again, or logged */
 	struct error ignored;
@@ -406,7 +405,7 @@ void upload_measure(struct service *s, struct disk *disk)
 			 .text = (const char *)(void *)&m };
 	if (cat_begin(s->catalog, &m.txn, NULL))
 		return;
-	int r = map_walk(s->store, m.domain, &root, measure_object, &m, &ignored);
+	int r = map_walk(s->store, disk_domain(disk), &root, measure_object, &m, &ignored);
 	cat_end(&m.txn);
 	if (!r && act_run(&a, &ignored))
 		return; /* the number stays what it was; the disk itself is safe */
@@ -574,12 +573,15 @@ struct lineage {
 };
 
 /* The copy holds its origin's map from here on: the disk would ask for it with its first range, in a commit of its own. */
-static int hold_origin(struct cat_txn *txn, const struct disk_row *to, const struct map_root *map)
+static int hold_origin(struct cat_txn *txn, const struct disk_row *to, const struct image *from, const struct map_root *map)
 {
+	struct disk_row origin;
 	int r = hash_is_none(&map->hash) ? -EEXIST : hold_put(txn, to->no, to->domain, map);
 	if (r == -EEXIST)
 		return 0;
-	return r ? r : object_ref(txn, to->domain, &map->hash);
+	if (!r)
+		r = disk_row_get(txn, from->disk, &origin);
+	return r ? r == -ENOENT ? ERR_STALE : r : object_take(txn, to->domain, &map->hash, origin.domain);
 }
 
 /* A program that reads and writes makes an import, which is allowed everywhere; this is about copies. */
@@ -623,7 +625,7 @@ static int do_lineage(struct cat_txn *txn, struct act *a, struct error *err)
 	if (!r)
 		r = region_takes_copy(txn, &d.image, &from, err);
 	if (!r)
-		r = hold_origin(txn, &d.row, l->map);
+		r = hold_origin(txn, &d.row, &from, l->map);
 	if (r)
 		return r == ERR_STALE ? fail(err, -ESTALE, "the image that is being copied is gone") : r;
 	from.used = from.shelf.type != TYPE_INSTANCE;

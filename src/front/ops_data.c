@@ -313,7 +313,7 @@ static int copy(struct ask *a, struct file *from, uint64_t from_off, struct file
 	struct map_root root = from->pinned ? from->root : disk_root(from->disk);
 	r = may_copy(a, from, to, to_off + len, &root);
 	if (!r)
-		r = disk_copy(to->disk, to_off, &root, size, from_off, len, &a->err);
+		r = disk_copy(to->disk, to_off, disk_domain(from->disk), &root, size, from_off, len, &a->err);
 	if (!r && from_off == to_off)
 		r = note_end(a, from, &root, size, from_off + len, to);
 	return note_failure(a, to, r);

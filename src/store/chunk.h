@@ -25,6 +25,12 @@ enum object_kind {
 
 static inline size_t object_size(enum object_kind kind) { return kind == OBJECT_NODE ? NODE_SIZE : CHUNK_SIZE; }
 
+/* An object as somebody knows it: its name, and the domain (index.h) in which it is to be looked up. */
+struct object {
+	struct hash hash;
+	uint32_t domain;
+};
+
 /* Where an object lies: a frame in a pack. */
 struct place {
 	uint32_t pack;   /* number of the pack, from 1 */

@@ -39,7 +39,8 @@ struct fold_pack {
 /* What a commit must do, in one transaction, durable when the hook returns 0:
  *   insert the items of `packs` (new objects) - those already known are skipped and are dead bytes in their pack, and so are nodes that
  *   are not in `nodes` (made on the way and not needed); for each node of `nodes` that was NOT known before, add a reference to each
- *   of its kids that is not hash_none (a kid that does not exist: the hook returns ERR_STALE, nothing is changed);
+ *   of its kids that is not hash_none, borrowing those that `domain` does not have from the domain that the node names for them (a
+ *   kid that exists in neither: the hook returns ERR_STALE, nothing is changed);
  *   add a reference to `root`, set it as the disk's map (with `size`), drop the reference to `old`.
  * Children come before parents in `nodes`. */
 struct fold {
@@ -57,9 +58,9 @@ struct fold {
 struct disk_hooks {
 	int (*commit)(void *ctx, const struct fold *, struct error *err);
 
-	/* Before the first range of `from` is noted in `number`: hold a reference to that map for this disk, durably,
-	 * until the next commit with `final`. */
-	int (*hold)(void *ctx, uint64_t number, uint32_t domain, const struct map_root *from, struct error *err);
+	/* Before the first range of `from` is noted in `number`: hold a reference to that map for this disk, in the disk's domain
+	 * (borrowing it from `lender`, where it is known, if that is another), durably, until the next commit with `final`. */
+	int (*hold)(void *ctx, uint64_t number, uint32_t domain, const struct map_root *from, uint32_t lender, struct error *err);
 	void *ctx;
 };
 
@@ -101,10 +102,10 @@ int disk_truncate(struct disk *, uint64_t size, struct error *err) MUST_USE;
 /* SEEK_DATA / SEEK_HOLE: *ret is the offset, -ENXIO as lseek(2). Chunk-exact in the map, block-exact in the overlay. */
 int disk_seek(struct disk *, uint64_t offset, bool data, uint64_t *ret, struct error *err) MUST_USE;
 
-/* Copy [from_off, +len) of map `from` (of a disk of `from_size`, same store and domain) to `to_off`. Ranges where both offsets
+/* Copy [from_off, +len) of map `from` (of a disk of `from_size`, same store, known in `from_domain`) to `to_off`. Ranges where both offsets
  * are congruent mod CHUNK_SIZE are noted, the edges and everything else are copied as bytes. */
-int disk_copy(struct disk *to, uint64_t to_off, const struct map_root *from, uint64_t from_size, uint64_t from_off,
-	      uint64_t len, struct error *err) MUST_USE;
+int disk_copy(struct disk *to, uint64_t to_off, uint32_t from_domain, const struct map_root *from, uint64_t from_size,
+	      uint64_t from_off, uint64_t len, struct error *err) MUST_USE;
 
 /* Power-cut durability of everything acknowledged so far. */
 int disk_sync(struct disk *, struct error *err) MUST_USE;

@@ -29,7 +29,7 @@ void absorb_init(struct absorb *a)
 
 int absorb_read(struct disk *d, uint64_t chunk, void *buf, struct error *err)
 {
-	struct hash below;
+	struct object below;
 	WITH_RDLOCK(&d->data_lock);
 	uint16_t bits = overlay_bits(d->overlay, chunk);
 	if (bits == UINT16_MAX)

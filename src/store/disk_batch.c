@@ -150,7 +150,7 @@ struct map_change *absorb_changes(struct disk *d, const struct batch *b, size_t 
 		abort();
 	for (size_t i = 0; i < a->room; i++)
 		if (a->table[i].state == MOVE_ABSORBED && a->table[i].batch == b)
-			changes[n++] = (struct map_change){ a->table[i].chunk, a->table[i].hash };
+			changes[n++] = (struct map_change){ a->table[i].chunk, { a->table[i].hash, d->domain } };
 	qsort(changes, n, sizeof *changes, compare_changes);
 	*ret_count = n;
 	return changes;

@@ -78,7 +78,7 @@ static int apply_shifted(struct job *j, const struct splice *s, uint64_t first, 
 			if (r || at == end)
 				break;
 			changes[n].chunk = first + (at - from);
-			r = map_find(d->store, d->domain, &s->from, at++, &changes[n++].hash, err);
+			r = map_find(d->store, d->domain, &s->from, at++, &changes[n++].object, err);
 		}
 		if (r == 0)
 			r = apply_changes(j, changes, n, err);
@@ -142,7 +142,7 @@ static void drop_unused_nodes(struct job *j)
 	mark(sorted, n->count, &j->root.hash, used);
 	for (size_t i = n->count; i-- > 0;)
 		for (unsigned k = 0; used[i] && n->items[i].level > 1 && k < NODE_FANOUT; k++)
-			mark(sorted, n->count, &n->items[i].kids[k], used);
+			mark(sorted, n->count, &n->items[i].kids.hash[k], used);
 	size_t kept = 0;
 	for (size_t i = 0; i < n->count; i++)
 		if (used[i])

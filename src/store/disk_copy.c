@@ -200,10 +200,16 @@ int splices_done(struct disk *d, struct error *err)
 
 /* --- bytes --- */
 
-static bool all_zero_below(struct disk *d, const struct map_root *from, uint64_t offset, size_t len)
+/* A map that is read where it is known: it need not be held. */
+struct source {
+	uint32_t domain;
+	const struct map_root *map;
+};
+
+static bool all_zero_below(struct disk *d, const struct source *from, uint64_t offset, size_t len)
 {
 	uint64_t end = div_up(offset + len, CHUNK_SIZE), data;
-	return map_seek(d->store, d->domain, from, offset / CHUNK_SIZE, end, true, &data, NULL) == 0 && data == end;
+	return map_seek(d->store, from->domain, from->map, offset / CHUNK_SIZE, end, true, &data, NULL) == 0 && data == end;
 }
 
 static int grow_to(struct disk *d, uint64_t size, struct error *err)
@@ -216,7 +222,7 @@ static int grow_to(struct disk *d, uint64_t size, struct error *err)
 	return r;
 }
 
-static int copy_bytes(struct disk *d, uint64_t to, const struct map_root *from, uint64_t at, uint64_t len,
+static int copy_bytes(struct disk *d, uint64_t to, const struct source *from, uint64_t at, uint64_t len,
 		      struct error *err)
 {
 	AUTO_FREE char *buf = malloc(STEP_MAX);
@@ -230,7 +236,7 @@ static int copy_bytes(struct disk *d, uint64_t to, const struct map_root *from, 
 			if (r == 0)
 				r = zero_now(d, to, n, err);
 		} else {
-			r = map_read(d, from, buf, n, at, err);
+			r = map_read(d, from->domain, from->map, buf, n, at, err);
 			if (r == 0)
 				r = write_now(d, buf, n, to, err);
 		}
@@ -247,7 +253,7 @@ static int copy_edge(struct disk *d, const struct splice *s, uint64_t to, uint64
 	uint8_t buf[CHUNK_SIZE];
 	if (len == 0)
 		return 0;
-	int r = map_read(d, &s->from, buf, (size_t)len, s->from_off + (to - s->to_off), err);
+	int r = map_read(d, d->domain, &s->from, buf, (size_t)len, s->from_off + (to - s->to_off), err);
 	if (r)
 		return r;
 	WITH_RDLOCK(&d->data_lock);
@@ -298,14 +304,14 @@ static bool must_settle_first(struct disk *d, const struct splice *s)
 	return n == SPLICES_MAX && !goes_on(&d->splices[n - 1], s);
 }
 
-/* Once for each map until the next final commit. */
-static int hold(struct disk *d, const struct map_root *from, struct error *err)
+/* Once for each map until the next final commit. From then on it is known in this disk's domain. */
+static int hold(struct disk *d, uint32_t lender, const struct map_root *from, struct error *err)
 {
 	if (hash_is_none(&from->hash))
 		return 0;
 	if (is_held(d, from))
 		return 0;
-	int r = d->hooks.hold(d->hooks.ctx, d->number, d->domain, from, err);
+	int r = d->hooks.hold(d->hooks.ctx, d->number, d->domain, from, lender, err);
 	if (r == 0)
 		add_held(d, from);
 	return r;
@@ -363,7 +369,7 @@ static int note_locked(struct disk *d, const struct splice *s, uint64_t size, bo
 	return r || from >= end ? r : clear_below(d, from, end, ret_any, err);
 }
 
-static int note(struct disk *d, const struct splice *s, uint64_t size, struct error *err)
+static int note(struct disk *d, uint32_t lender, const struct splice *s, uint64_t size, struct error *err)
 {
 	bool any = false;
 	uint64_t first, count;
@@ -373,7 +379,7 @@ static int note(struct disk *d, const struct splice *s, uint64_t size, struct er
 		if (r)
 			return r;
 	}
-	int r = hold(d, &s->from, err);
+	int r = hold(d, lender, &s->from, err);
 	if (r == 0)
 		r = note_locked(d, s, size, &any, err);
 	if (r || !any || overlay_sync_bits(d->overlay, NULL))
@@ -398,8 +404,8 @@ static bool worth_noting(struct disk *d, const struct splice *s)
 	return last && goes_on(last, s);
 }
 
-int disk_copy(struct disk *to, uint64_t to_off, const struct map_root *from, uint64_t from_size, uint64_t from_off,
-	      uint64_t len, struct error *err)
+int disk_copy(struct disk *to, uint64_t to_off, uint32_t from_domain, const struct map_root *from, uint64_t from_size,
+	      uint64_t from_off, uint64_t len, struct error *err)
 {
 	WITH_RDLOCK(&to->moment_lock);
 	if (from_off >= from_size)
@@ -414,6 +420,6 @@ int disk_copy(struct disk *to, uint64_t to_off, const struct map_root *from, uin
 	if ((from_off ^ to_off) % CHUNK_SIZE == 0 && from_off + len == from_size && end >= atomic_load(&to->size))
 		s.len = round_up(end, CHUNK_SIZE) - to_off; /* both end here, so zeros follow in both */
 	if (worth_noting(to, &s))
-		return note(to, &s, end, err);
-	return copy_bytes(to, to_off, from, from_off, len, err);
+		return note(to, from_domain, &s, end, err);
+	return copy_bytes(to, to_off, &(struct source){ from_domain, from }, from_off, len, err);
 }

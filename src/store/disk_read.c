@@ -15,14 +15,14 @@
 #define AHEAD_NEAR (512u << 10)  /* requests of one reader may come a little out of order */
 #define STEP_CHUNKS (STEP_MAX / CHUNK_SIZE + 1)
 
-int chunk_read(struct disk *d, const struct hash *hash, void *buf, unsigned at, unsigned len, struct error *err)
+int chunk_read(struct disk *d, const struct object *o, void *buf, unsigned at, unsigned len, struct error *err)
 {
 	struct cache_ref ref;
-	if (hash_is_none(hash)) {
+	if (hash_is_none(&o->hash)) {
 		memset(buf, 0, len);
 		return 0;
 	}
-	int r = store_get(d->store, d->domain, OBJECT_CHUNK, hash, &ref, err);
+	int r = store_get(d->store, o->domain, OBJECT_CHUNK, &o->hash, &ref, NULL, err);
 	if (r)
 		return r;
 	memcpy(buf, (const char *)ref.data + at, len);
@@ -30,24 +30,25 @@ int chunk_read(struct disk *d, const struct hash *hash, void *buf, unsigned at, 
 	return 0;
 }
 
-int map_read(struct disk *d, const struct map_root *root, void *buf, size_t len, uint64_t offset, struct error *err)
+int map_read(struct disk *d, uint32_t domain, const struct map_root *root, void *buf, size_t len, uint64_t offset,
+	     struct error *err)
 {
-	struct hash hashes[STEP_CHUNKS];
+	struct object chunks[STEP_CHUNKS];
 	uint64_t first = offset / CHUNK_SIZE, end = offset + len;
 	char *p = buf;
 	unsigned count = (unsigned)(div_up(end, CHUNK_SIZE) - first);
-	int r = map_find_many(d->store, d->domain, root, first, count, hashes, err);
+	int r = map_find_many(d->store, domain, root, first, count, chunks, err);
 	for (unsigned i = 0; r == 0 && i < count; i++) {
 		unsigned at = (unsigned)(offset % CHUNK_SIZE);
 		unsigned n = (unsigned)MIN((uint64_t)CHUNK_SIZE - at, end - offset);
-		r = chunk_read(d, &hashes[i], p, at, n, err);
+		r = chunk_read(d, &chunks[i], p, at, n, err);
 		p += n;
 		offset += n;
 	}
 	return r;
 }
 
-int below_find(struct disk *d, uint64_t chunk, unsigned count, struct hash *ret, struct error *err)
+int below_find(struct disk *d, uint64_t chunk, unsigned count, struct object *ret, struct error *err)
 {
 	uint64_t cut = d->cut / CHUNK_SIZE;
 	unsigned below = chunk >= cut ? 0 : (unsigned)MIN((uint64_t)count, cut - chunk);
@@ -65,7 +66,7 @@ static unsigned same_kind(uint16_t bits, unsigned at, unsigned end)
 	return MIN(block * BLOCK_SIZE, end) - at;
 }
 
-int merged_read(struct disk *d, uint64_t chunk, uint16_t bits, const struct hash *below, void *buf, unsigned at,
+int merged_read(struct disk *d, uint64_t chunk, uint16_t bits, const struct object *below, void *buf, unsigned at,
 		unsigned len, struct error *err)
 {
 	char *p = buf;
@@ -86,7 +87,7 @@ int merged_read(struct disk *d, uint64_t chunk, uint16_t bits, const struct hash
 /* Under data_lock. */
 static int read_step(struct disk *d, void *buf, size_t len, uint64_t offset, struct error *err)
 {
-	struct hash below[STEP_CHUNKS];
+	struct object below[STEP_CHUNKS];
 	uint16_t bits[STEP_CHUNKS], all = UINT16_MAX;
 	uint64_t first = offset / CHUNK_SIZE, end = offset + len;
 	unsigned count = (unsigned)(div_up(end, CHUNK_SIZE) - first);
@@ -129,7 +130,7 @@ static int read_fixed(struct disk *d, const struct map_root *root, char *p, size
 	int r = 0;
 	while (r == 0 && len > 0) {
 		size_t n = MIN(len, (size_t)STEP_MAX - offset % CHUNK_SIZE);
-		r = map_read(d, root, p, n, offset, err);
+		r = map_read(d, d->domain, root, p, n, offset, err);
 		p += n;
 		offset += n;
 		len -= n;
@@ -141,14 +142,14 @@ static int read_fixed(struct disk *d, const struct map_root *root, char *p, size
 
 static void prefetch(struct disk *d, uint64_t from, uint64_t upto)
 {
-	struct hash hashes[AHEAD_BYTES / CHUNK_SIZE + 1];
+	struct object chunks[AHEAD_BYTES / CHUNK_SIZE + 1];
 	struct map_root root = root_load(&d->root);
 	unsigned count = (unsigned)((upto - from) / CHUNK_SIZE);
-	if (map_find_many(d->store, d->domain, &root, from / CHUNK_SIZE, count, hashes, NULL))
+	if (map_find_many(d->store, d->domain, &root, from / CHUNK_SIZE, count, chunks, NULL))
 		return; /* the reader will meet the same and say so */
 	for (unsigned i = 0; i < count; i++)
-		if (!hash_is_none(&hashes[i]))
-			store_prefetch(d->store, d->domain, &hashes[i]);
+		if (!hash_is_none(&chunks[i].hash))
+			store_prefetch(d->store, chunks[i].domain, &chunks[i].hash);
 }
 
 static bool is_sequential(uint64_t next, uint64_t offset, size_t len)

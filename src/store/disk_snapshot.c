@@ -34,7 +34,7 @@ ssize_t disk_read_map(struct disk *d, const struct map_root *root, uint64_t size
 	size_t want = offset < size ? (size_t)MIN((uint64_t)len, size - offset) : 0, left = want;
 	while (left > 0) {
 		size_t n = MIN(left, (size_t)STEP_MAX - offset % CHUNK_SIZE);
-		int r = map_read(d, root, p, n, offset, err);
+		int r = map_read(d, d->domain, root, p, n, offset, err);
 		if (r)
 			return r;
 		p += n;

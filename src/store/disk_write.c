@@ -40,7 +40,7 @@ static uint64_t stripes_of(uint64_t first, uint64_t end)
 static int write_block_part(struct disk *d, const void *buf, unsigned len, uint64_t offset, struct error *err)
 {
 	uint8_t block[BLOCK_SIZE];
-	struct hash below;
+	struct object below;
 	uint64_t start = round_down(offset, BLOCK_SIZE), chunk = offset / CHUNK_SIZE;
 	uint16_t bits = overlay_bits(d->overlay, chunk);
 	int r = below_find(d, chunk, 1, &below, err);

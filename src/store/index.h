@@ -1,15 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* index: how the store asks where an object lies. The catalog implements it over LMDB; unit tests
- * use a table in memory (t/lib). `domain` is the number of the space within which bytes are
- * deduplicated: objects of different domains know nothing of each other. */
+ * use a table in memory (t/lib).
+ *
+ * A domain is a space within which bytes are deduplicated; each has rows of its own. A row either says where the object
+ * lies, or that it is *borrowed* from another domain, the lender. A borrowed node brings all that is below it: what it
+ * names has rows with the lender, not with the borrower. So whoever goes down a map goes on in the domain in which
+ * each node was found. A lender's row is never borrowed itself. */
 #ifndef IMAGEFS_STORE_INDEX_H
 #define IMAGEFS_STORE_INDEX_H
 
 #include "store/chunk.h"
 
+struct found {
+	struct place place;
+	uint32_t domain; /* in which it lies: the one that was asked for, or its lender */
+};
+
 struct index {
 	/* 0 and the place, or -ENOENT. From any thread. */
-	int (*find)(void *ctx, uint32_t domain, const struct hash *, struct place *ret);
+	int (*find)(void *ctx, uint32_t domain, const struct hash *, struct found *ret);
 	void *ctx;
 };
 

@@ -4,8 +4,6 @@
  * going down again for the next leaf costs a few hash look-ups. */
 #include "store/map_int.h"
 
-#include <string.h>
-
 #include "base/num.h"
 
 uint64_t map_span(uint8_t levels)
@@ -36,22 +34,22 @@ int map_view_at(struct store *store, uint32_t domain, const struct map_root *roo
 		*ret = (struct map_view){ .first = map_span(root->levels), .end = UINT64_MAX };
 		return 0;
 	}
-	struct hash hash = root->hash;
+	struct object at = { root->hash, domain };
 	for (unsigned level = root->levels;; level--) {
 		struct cache_ref ref;
-		if (hash_is_none(&hash)) {
+		if (hash_is_none(&at.hash)) {
 			view_holes(ret, chunk, level);
 			return 0;
 		}
-		int r = store_get(store, domain, OBJECT_NODE, &hash, &ref, err);
+		int r = store_get(store, at.domain, OBJECT_NODE, &at.hash, &ref, &at.domain, err);
 		if (r)
 			return r;
 		if (level == 1) {
 			uint64_t first = round_down(chunk, NODE_FANOUT);
-			*ret = (struct map_view){ first, first + NODE_FANOUT, ref.data, ref };
+			*ret = (struct map_view){ first, first + NODE_FANOUT, ref.data, at.domain, ref };
 			return 0;
 		}
-		hash = ((const struct hash *)ref.data)[map_slot(chunk, level)];
+		at.hash = ((const struct hash *)ref.data)[map_slot(chunk, level)];
 		store_put(store, OBJECT_NODE, &ref);
 	}
 }
@@ -64,7 +62,7 @@ void map_unview(struct store *store, struct map_view *v)
 }
 
 int map_find_many(struct store *store, uint32_t domain, const struct map_root *root, uint64_t chunk, unsigned count,
-		  struct hash *ret, struct error *err)
+		  struct object *ret, struct error *err)
 {
 	while (count > 0) {
 		struct map_view v;
@@ -72,10 +70,8 @@ int map_find_many(struct store *store, uint32_t domain, const struct map_root *r
 		if (r)
 			return r;
 		unsigned n = (unsigned)MIN((uint64_t)count, v.end - chunk);
-		if (v.kids)
-			memcpy(ret, v.kids + (chunk - v.first), n * sizeof *ret);
-		else
-			memset(ret, 0, n * sizeof *ret);
+		for (unsigned i = 0; i < n; i++)
+			ret[i] = (struct object){ v.kids ? v.kids[chunk - v.first + i] : hash_none, v.domain };
 		map_unview(store, &v);
 		chunk += n;
 		ret += n;
@@ -84,10 +80,10 @@ int map_find_many(struct store *store, uint32_t domain, const struct map_root *r
 	return 0;
 }
 
-int map_find(struct store *store, uint32_t domain, const struct map_root *root, uint64_t chunk, struct hash *ret,
+int map_find(struct store *store, uint32_t domain, const struct map_root *root, uint64_t chunk, struct object *ret,
 	     struct error *err)
 {
-	struct hash found;
+	struct object found;
 	int r = map_find_many(store, domain, root, chunk, 1, &found, err);
 	if (r == 0)
 		*ret = found;

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Making nodes. A node is hashed when its kids are complete; only one that is new in this change goes
- * into the writer and the list, and each only once, however often the same content appears. */
+ * into the writer and the list, and each only once, however often the same content appears.
+ *
+ * What a node that is borrowed names is known in the lender's domain, and so are the kids that a change leaves as they are:
+ * they are listed with that domain, for the commit to borrow them too. */
 #include "store/map_int.h"
 
 #include <stdlib.h>
@@ -46,7 +49,7 @@ void map_build_begin(struct map_build *b, struct store *store, uint32_t domain, 
 
 void map_build_end(struct map_build *b) { free(b->slots); }
 
-static void list_node(struct map_build *b, unsigned level, const struct hash *hash, const struct hash *kids)
+static void list_node(struct map_build *b, unsigned level, const struct hash *hash, const struct map_kids *kids)
 {
 	struct map_nodes *n = b->nodes;
 	if (n->count == n->room) {
@@ -58,53 +61,60 @@ static void list_node(struct map_build *b, unsigned level, const struct hash *ha
 	struct map_node *item = &n->items[n->count++];
 	item->hash = *hash;
 	item->level = (uint8_t)level;
-	memcpy(item->kids, kids, sizeof item->kids);
+	item->kids = *kids;
 }
 
-int map_build_load(struct map_build *b, unsigned level, const struct map_root *tree, struct hash kids[NODE_FANOUT],
+static void fill(struct map_kids *ret, const struct hash *hashes, uint32_t domain)
+{
+	memcpy(ret->hash, hashes, NODE_SIZE);
+	for (unsigned i = 0; i < NODE_FANOUT; i++)
+		ret->domain[i] = domain;
+}
+
+int map_build_load(struct map_build *b, unsigned level, const struct map_tree *tree, struct map_kids *ret,
 		   bool *ret_low, struct error *err)
 {
-	bool none = hash_is_none(&tree->hash);
+	bool none = hash_is_none(&tree->top.hash);
 	if (none || tree->levels < level) {
-		memset(kids, 0, NODE_SIZE);
+		memset(ret, 0, sizeof *ret);
 		*ret_low = !none;
 		return 0;
 	}
 	*ret_low = false;
 	make_room(b);
-	uint32_t listed = b->slots[slot_of(b, &tree->hash)];
+	uint32_t listed = b->slots[slot_of(b, &tree->top.hash)], domain;
 	if (listed) { /* made by an earlier change of the same commit: the index does not know it yet */
-		memcpy(kids, b->nodes->items[listed - 1].kids, NODE_SIZE);
+		*ret = b->nodes->items[listed - 1].kids;
 		return 0;
 	}
 	struct cache_ref ref;
-	int r = store_get(b->store, b->domain, OBJECT_NODE, &tree->hash, &ref, err);
+	int r = store_get(b->store, tree->top.domain, OBJECT_NODE, &tree->top.hash, &ref, &domain, err);
 	if (r)
 		return r;
-	memcpy(kids, ref.data, NODE_SIZE);
+	fill(ret, ref.data, domain);
 	store_put(b->store, OBJECT_NODE, &ref);
 	return 0;
 }
 
-static bool all_none(const struct hash kids[NODE_FANOUT])
+static bool all_none(const struct map_kids *kids)
 {
 	for (unsigned i = 0; i < NODE_FANOUT; i++)
-		if (!hash_is_none(&kids[i]))
+		if (!hash_is_none(&kids->hash[i]))
 			return false;
 	return true;
 }
 
-int map_build_node(struct map_build *b, unsigned level, const struct hash kids[NODE_FANOUT], const struct hash *old,
-		   struct hash *ret, struct error *err)
+int map_build_node(struct map_build *b, unsigned level, const struct map_kids *kids, const struct object *old,
+		   struct object *ret, struct error *err)
 {
 	if (all_none(kids)) {
-		*ret = hash_none;
+		*ret = (struct object){ hash_none, b->domain };
 		return 0;
 	}
 	struct hash hash;
-	hash_of(kids, NODE_SIZE, &hash);
-	if (hash_equal(&hash, old)) {
-		*ret = hash;
+	hash_of(kids->hash, NODE_SIZE, &hash);
+	if (hash_equal(&hash, &old->hash)) {
+		*ret = *old;
 		return 0;
 	}
 	make_room(b);
@@ -116,6 +126,6 @@ int map_build_node(struct map_build *b, unsigned level, const struct hash kids[N
 		list_node(b, level, &hash, kids);
 		b->slots[slot] = (uint32_t)b->nodes->count;
 	}
-	*ret = hash;
+	*ret = (struct object){ hash, b->domain };
 	return 0;
 }

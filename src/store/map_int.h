@@ -14,6 +14,7 @@ static inline unsigned map_slot(uint64_t chunk, unsigned level)
 struct map_view {
 	uint64_t first, end;      /* chunks that this view tells of */
 	const struct hash *kids;  /* of [first, end); NULL: all are holes */
+	uint32_t domain;          /* where they are known */
 	struct cache_ref ref;
 };
 
@@ -21,6 +22,12 @@ struct map_view {
 int map_view_at(struct store *, uint32_t domain, const struct map_root *, uint64_t chunk, struct map_view *ret,
 		struct error *err) MUST_USE;
 void map_unview(struct store *, struct map_view *);
+
+/* A tree, or a part of one, and where it is known. */
+struct map_tree {
+	struct object top;
+	uint8_t levels;
+};
 
 /* One change of a map under way: where nodes go, and which hashes are listed already. */
 struct map_build {
@@ -35,13 +42,13 @@ struct map_build {
 void map_build_begin(struct map_build *, struct store *, uint32_t domain, struct pack_writer *, struct map_nodes *);
 void map_build_end(struct map_build *);
 
-/* kids[] of the node `tree`, seen as a node of `level`. A tree that is lower than `level` is the first kid
+/* The kids of the node `tree`, seen as a node of `level`. A tree that is lower than `level` is the first kid
  * of the first kid … : then *ret_low is true, kids are all none, and kid 0 is `tree` itself. */
-int map_build_load(struct map_build *, unsigned level, const struct map_root *tree, struct hash kids[NODE_FANOUT],
+int map_build_load(struct map_build *, unsigned level, const struct map_tree *tree, struct map_kids *ret,
 		   bool *ret_low, struct error *err) MUST_USE;
 
-/* Hash of the node with these kids; made and listed unless it is `old` or all none. */
-int map_build_node(struct map_build *, unsigned level, const struct hash kids[NODE_FANOUT], const struct hash *old,
-		   struct hash *ret, struct error *err) MUST_USE;
+/* The node with these kids; made and listed unless it is `old` or all none. */
+int map_build_node(struct map_build *, unsigned level, const struct map_kids *, const struct object *old,
+		   struct object *ret, struct error *err) MUST_USE;
 
 #endif

@@ -15,19 +15,32 @@ static size_t same_kid(const struct map_change *changes, size_t count, unsigned 
 	return n;
 }
 
-static int update_tree(struct map_build *, unsigned level, const struct map_root *old, const struct map_change *,
-		       size_t count, struct hash *ret, struct error *);
+static int update_tree(struct map_build *, unsigned level, const struct map_tree *old, const struct map_change *,
+		       size_t count, struct object *ret, struct error *);
 
-static int update_kids(struct map_build *b, unsigned level, struct hash kids[NODE_FANOUT], const struct map_root *low,
+/* What kid `i` becomes, which was `kid`. */
+static int update_kid(struct map_build *b, unsigned level, struct map_kids *kids, unsigned i, const struct map_tree *kid,
+		      const struct map_change *changes, size_t count, struct error *err)
+{
+	struct object made;
+	int r = update_tree(b, level - 1, kid, changes, count, &made, err);
+	if (r)
+		return r;
+	kids->hash[i] = made.hash;
+	kids->domain[i] = made.domain;
+	return 0;
+}
+
+static int update_kids(struct map_build *b, unsigned level, struct map_kids *kids, const struct map_tree *low,
 		       const struct map_change *changes, size_t count, struct error *err)
 {
 	while (count > 0) {
 		unsigned i = map_slot(changes->chunk, level);
 		size_t n = same_kid(changes, count, level);
-		struct map_root kid = { kids[i], (uint8_t)(level - 1) };
+		struct map_tree kid = { { kids->hash[i], kids->domain[i] }, (uint8_t)(level - 1) };
 		if (low && i == 0)
 			kid = *low;
-		int r = update_tree(b, level - 1, &kid, changes, n, &kids[i], err);
+		int r = update_kid(b, level, kids, i, &kid, changes, n, err);
 		if (r)
 			return r;
 		changes += n;
@@ -36,9 +49,8 @@ static int update_kids(struct map_build *b, unsigned level, struct hash kids[NOD
 	return 0;
 }
 
-static int update_inner(struct map_build *b, unsigned level, const struct map_root *old,
-			const struct map_change *changes, size_t count, struct hash kids[NODE_FANOUT],
-			struct error *err)
+static int update_inner(struct map_build *b, unsigned level, const struct map_tree *old,
+			const struct map_change *changes, size_t count, struct map_kids *kids, struct error *err)
 {
 	bool low;
 	int r = map_build_load(b, level, old, kids, &low, err);
@@ -46,32 +58,35 @@ static int update_inner(struct map_build *b, unsigned level, const struct map_ro
 		return r;
 	bool first_untouched = count == 0 || map_slot(changes->chunk, level) != 0;
 	if (low && first_untouched) /* the old tree becomes the first kid as it is */
-		r = update_tree(b, level - 1, old, NULL, 0, &kids[0], err);
+		r = update_kid(b, level, kids, 0, old, NULL, 0, err);
 	return r ? r : update_kids(b, level, kids, low ? old : NULL, changes, count, err);
 }
 
-static int update_leaf(struct map_build *b, const struct map_root *old, const struct map_change *changes, size_t count,
-		       struct hash kids[NODE_FANOUT], struct error *err)
+static int update_leaf(struct map_build *b, const struct map_tree *old, const struct map_change *changes, size_t count,
+		       struct map_kids *kids, struct error *err)
 {
 	bool low;
 	int r = map_build_load(b, 1, old, kids, &low, err);
-	for (size_t i = 0; r == 0 && i < count; i++)
-		kids[map_slot(changes[i].chunk, 1)] = changes[i].hash;
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		unsigned slot = map_slot(changes[i].chunk, 1);
+		kids->hash[slot] = changes[i].object.hash;
+		kids->domain[slot] = changes[i].object.domain;
+	}
 	return r;
 }
 
 /* `old` (of at most `level` levels) with the changes, as a node of `level`. */
-static int update_tree(struct map_build *b, unsigned level, const struct map_root *old,
-		       const struct map_change *changes, size_t count, struct hash *ret, struct error *err)
+static int update_tree(struct map_build *b, unsigned level, const struct map_tree *old,
+		       const struct map_change *changes, size_t count, struct object *ret, struct error *err)
 {
-	if (count == 0 && (old->levels == level || hash_is_none(&old->hash))) {
-		*ret = old->hash;
+	if (count == 0 && (old->levels == level || hash_is_none(&old->top.hash))) {
+		*ret = old->top;
 		return 0;
 	}
-	struct hash kids[NODE_FANOUT];
-	int r = level == 1 ? update_leaf(b, old, changes, count, kids, err)
-			   : update_inner(b, level, old, changes, count, kids, err);
-	return r ? r : map_build_node(b, level, kids, &old->hash, ret, err);
+	struct map_kids kids;
+	int r = level == 1 ? update_leaf(b, old, changes, count, &kids, err)
+			   : update_inner(b, level, old, changes, count, &kids, err);
+	return r ? r : map_build_node(b, level, &kids, &old->top, ret, err);
 }
 
 int map_update(struct store *store, uint32_t domain, const struct map_root *old, uint8_t levels,
@@ -79,16 +94,17 @@ int map_update(struct store *store, uint32_t domain, const struct map_root *old,
 	       struct map_root *ret, struct error *err)
 {
 	struct map_build b;
-	struct map_root made = { .levels = levels };
+	struct map_tree tree = { { old->hash, domain }, old->levels };
+	struct object made;
 	if (levels < old->levels)
 		return fail(err, -EINVAL, "a map of %u levels cannot become one of %u", old->levels, levels);
 	if (count && changes[count - 1].chunk >= map_span(levels))
 		return fail(err, -EINVAL, "a map of %u levels has no chunk %llu", levels,
 			    (unsigned long long)changes[count - 1].chunk);
 	map_build_begin(&b, store, domain, writer, nodes);
-	int r = update_tree(&b, levels, old, changes, count, &made.hash, err);
+	int r = update_tree(&b, levels, &tree, changes, count, &made, err);
 	map_build_end(&b);
 	if (r == 0)
-		*ret = made;
+		*ret = (struct map_root){ made.hash, levels };
 	return r;
 }

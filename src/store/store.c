@@ -91,6 +91,7 @@ static uint64_t key_of(const struct place *p) { return (uint64_t)p->pack << 32 |
 struct load {
 	struct store *store;
 	struct place place;
+	uint32_t domain; /* in which it was found */
 };
 
 /* Read, decode and verify the object at a place: a cache_load. */
@@ -114,7 +115,7 @@ static int load_object(void *ctx, void *buf, struct error *err)
 }
 
 static int find_place(struct store *s, uint32_t domain, enum object_kind kind, const struct hash *hash,
-		      struct place *ret, struct error *err)
+		      struct found *ret, struct error *err)
 {
 	char hex[HASH_HEX_SIZE];
 	int r = s->index.find(s->index.ctx, domain, hash, ret);
@@ -122,9 +123,9 @@ static int find_place(struct store *s, uint32_t domain, enum object_kind kind, c
 		return fail(err, ERR_DAMAGED, "object %s is in use, but not in the index", hash_hex(hash, hex));
 	if (r)
 		return fail(err, r, "cannot look up object %s: %s", hash_hex(hash, hex), err_name(r));
-	if (ret->kind != kind)
+	if (ret->place.kind != kind)
 		return fail(err, ERR_DAMAGED, "object %s, at offset %u of pack-%08x, is of another kind",
-			    hash_hex(hash, hex), ret->offset, ret->pack);
+			    hash_hex(hash, hex), ret->place.offset, ret->place.pack);
 	return 0;
 }
 
@@ -136,12 +137,16 @@ static int with_place(struct store *s, uint32_t domain, enum object_kind kind, c
 		      at_place act, void *arg, struct error *err)
 {
 	struct load l = { .store = s };
+	struct found found;
 	struct error trouble; /* of attempts that may yet be made good: *err must not show it then */
 	int r = -ENOENT;
 	for (int i = 0; r == -ENOENT && i < LOOKUPS_MOST; i++) {
-		r = find_place(s, domain, kind, hash, &l.place, &trouble);
-		if (!r)
-			r = act(&l, arg, &trouble);
+		r = find_place(s, domain, kind, hash, &found, &trouble);
+		if (r)
+			break;
+		l.place = found.place;
+		l.domain = found.domain;
+		r = act(&l, arg, &trouble);
 	}
 	if (r == -ENOENT)
 		return fail(err, ERR_DAMAGED, "pack-%08x is gone, and with it an object at offset %u", l.place.pack,
@@ -151,15 +156,29 @@ static int with_place(struct store *s, uint32_t domain, enum object_kind kind, c
 	return r;
 }
 
+struct got {
+	struct cache_ref ref;
+	uint32_t domain;
+};
+
 static int get_at(struct load *l, void *arg, struct error *err)
 {
-	return cache_get(cache_of(l->store, l->place.kind), key_of(&l->place), load_object, l, arg, err);
+	struct got *got = arg;
+	got->domain = l->domain;
+	return cache_get(cache_of(l->store, l->place.kind), key_of(&l->place), load_object, l, &got->ref, err);
 }
 
 int store_get(struct store *s, uint32_t domain, enum object_kind kind, const struct hash *hash,
-	      struct cache_ref *ret, struct error *err)
+	      struct cache_ref *ret, uint32_t *ret_domain, struct error *err)
 {
-	return with_place(s, domain, kind, hash, get_at, ret, err);
+	struct got got;
+	int r = with_place(s, domain, kind, hash, get_at, &got, err);
+	if (r)
+		return r;
+	*ret = got.ref;
+	if (ret_domain)
+		*ret_domain = got.domain;
+	return 0;
 }
 
 void store_put(struct store *s, enum object_kind kind, struct cache_ref *ref)
@@ -211,8 +230,8 @@ void store_stat(struct store *s, struct store_stat *ret)
 
 bool store_has(struct store *s, uint32_t domain, const struct hash *hash)
 {
-	struct place place;
-	return s->index.find(s->index.ctx, domain, hash, &place) == 0;
+	struct found found;
+	return s->index.find(s->index.ctx, domain, hash, &found) == 0;
 }
 
 int store_make(struct store *s, struct pack_writer *writer, uint32_t domain, enum object_kind kind,

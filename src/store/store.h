@@ -43,10 +43,11 @@ int store_open(struct store **ret, struct backend *, struct index, const struct 
 void store_close(struct store *); /* every user must be done */
 
 /* One chunk or node, pinned in the cache. hash_none is not allowed here: callers know their holes.
+ * *ret_domain (may be NULL) is where it lies, and where what a node names is to be looked up.
  * ERR_DAMAGED when it cannot be verified; -ENOENT becomes ERR_DAMAGED too (something refers to it).
  * A pack that was compacted away under the reader is looked up again by itself. */
 int store_get(struct store *, uint32_t domain, enum object_kind, const struct hash *, struct cache_ref *ret,
-	      struct error *err) MUST_USE;
+	      uint32_t *ret_domain, struct error *err) MUST_USE;
 void store_put(struct store *, enum object_kind, struct cache_ref *);
 
 /* Have it in the cache soon, by another thread; returns at once, promises nothing. */
@@ -60,7 +61,7 @@ struct store_stat {
 };
 void store_stat(struct store *, struct store_stat *ret);
 
-/* Is it there already (for deduplication)? */
+/* Is it there already (for deduplication)? What only other domains have is not. */
 bool store_has(struct store *, uint32_t domain, const struct hash *);
 
 /* Put one object into the writer unless index or writer has it. Compresses in the calling thread.

@@ -17,6 +17,7 @@ struct entry {
 	uint32_t domain;
 	struct hash hash;
 	struct place place;
+	uint32_t lender; /* borrowed from there; 0: it lies at `place` */
 };
 
 struct index_mem {
@@ -58,22 +59,24 @@ static struct entry **find_link(struct index_mem *m, uint32_t domain, const stru
 	return link;
 }
 
-static int find(void *ctx, uint32_t domain, const struct hash *hash, struct place *ret)
+static int find(void *ctx, uint32_t domain, const struct hash *hash, struct found *ret)
 {
 	struct index_mem *m = ctx;
 	WITH_LOCK(&m->lock);
 	struct entry *e = *find_link(m, domain, hash);
+	if (e && e->lender)
+		e = *find_link(m, e->lender, hash);
 	if (!e)
 		return -ENOENT;
-	*ret = e->place;
+	*ret = (struct found){ e->place, e->domain };
 	return 0;
 }
 
 struct index index_mem_index(struct index_mem *m) { return (struct index){ .find = find, .ctx = m }; }
 
-void index_mem_insert(struct index_mem *m, uint32_t domain, const struct hash *hash, const struct place *place)
+/* The entry, made if it is not there. */
+static struct entry *entry_of(struct index_mem *m, uint32_t domain, const struct hash *hash)
 {
-	WITH_LOCK(&m->lock);
 	struct entry **link = find_link(m, domain, hash);
 	if (!*link) {
 		struct entry *e = calloc(1, sizeof *e);
@@ -84,7 +87,21 @@ void index_mem_insert(struct index_mem *m, uint32_t domain, const struct hash *h
 		*link = e;
 		m->count++;
 	}
-	(*link)->place = *place;
+	return *link;
+}
+
+void index_mem_insert(struct index_mem *m, uint32_t domain, const struct hash *hash, const struct place *place)
+{
+	WITH_LOCK(&m->lock);
+	struct entry *e = entry_of(m, domain, hash);
+	e->place = *place;
+	e->lender = 0;
+}
+
+void index_mem_borrow(struct index_mem *m, uint32_t domain, const struct hash *hash, uint32_t lender)
+{
+	WITH_LOCK(&m->lock);
+	entry_of(m, domain, hash)->lender = lender;
 }
 
 bool index_mem_remove(struct index_mem *m, uint32_t domain, const struct hash *hash)

@@ -19,6 +19,9 @@ struct index index_mem_index(struct index_mem *);
 /* Tell where an object lies; a place that was known is replaced. */
 void index_mem_insert(struct index_mem *, uint32_t domain, const struct hash *, const struct place *);
 
+/* Tell that `domain` borrows it from `lender`. */
+void index_mem_borrow(struct index_mem *, uint32_t domain, const struct hash *, uint32_t lender);
+
 /* Forget it; false when it was not known. */
 bool index_mem_remove(struct index_mem *, uint32_t domain, const struct hash *);
 

@@ -14,12 +14,13 @@
 
 #define OBJECTS 300
 #define PACKS 6
-#define DOMAINS 2
+#define DOMAINS 3
 #define PAYERS 20 /* more than changes are gathered */
 
 struct model_object {
 	bool there;
 	struct object_row row;
+	unsigned lent; /* of its references: those of borrowed rows, which nobody else gives back */
 };
 
 struct model {
@@ -47,7 +48,8 @@ static struct place any_place(struct model *m)
 }
 
 /* Domains are numbered from 1; their numbers are far apart, so that byte order matters. */
-static uint32_t domain_at(unsigned d) { return d == 0 ? 1 : 256; }
+static uint32_t domain_at(unsigned d) { return d == 0 ? 1 : 255 + d; }
+static unsigned domain_index(uint32_t domain) { return domain == 1 ? 0 : domain - 255; }
 
 static void live(struct model *m, const struct place *p, uint32_t payer, int sign)
 {
@@ -78,7 +80,7 @@ static bool step_insert(struct model *m, struct cat_txn *txn, unsigned d, uint32
 	uint32_t payer = (uint32_t)below(m, PAYERS);
 	int want = !o->there;
 	if (!o->there) {
-		*o = (struct model_object){ true, { .place = p, .payer = payer } };
+		*o = (struct model_object){ true, { .place = p, .payer = payer }, 0 };
 		live(m, &p, payer, 1);
 	}
 	return object_insert(txn, domain_at(d), &h, &p, payer) == want;
@@ -99,6 +101,8 @@ static bool step_unref(struct model *m, struct cat_txn *txn, unsigned d, uint32_
 	struct hash h = hash_at(i);
 	struct model_object *o = &m->objects[d][i];
 	int want = !o->there ? ERR_STALE : o->row.refs ? 0 : ERR_DAMAGED;
+	if (o->lent && o->row.refs == o->lent)
+		return true;
 	if (want == 0)
 		o->row.refs--;
 	return object_unref(txn, domain_at(d), &h) == want;
@@ -111,7 +115,13 @@ static bool step_remove(struct model *m, struct cat_txn *txn, unsigned d, uint32
 	int want = !o->there ? -ENOENT : o->row.refs ? -EBUSY : 0;
 	if (want == 0) {
 		o->there = false;
-		live(m, &o->row.place, o->row.payer, -1);
+		if (o->row.lender) {
+			struct model_object *lent = &m->objects[domain_index(o->row.lender)][i];
+			lent->row.refs--;
+			lent->lent--;
+		} else {
+			live(m, &o->row.place, o->row.payer, -1);
+		}
 	}
 	return object_remove(txn, domain_at(d), &h) == want;
 }
@@ -121,7 +131,8 @@ static bool step_move(struct model *m, struct cat_txn *txn, unsigned d, uint32_t
 	struct hash h = hash_at(i);
 	struct model_object *o = &m->objects[d][i];
 	struct place from = o->row.place, to = any_place(m);
-	int want = o->there ? 0 : -ENOENT;
+	int want = !o->there ? -ENOENT : o->row.lender ? -ESTALE : 0;
+	to.kind = from.kind; /* it is the same object */
 	if (below(m, 4) == 0) {
 		from.offset ^= 1;
 		want = o->there ? -ESTALE : -ENOENT;
@@ -132,6 +143,26 @@ static bool step_move(struct model *m, struct cat_txn *txn, unsigned d, uint32_t
 		o->row.place = to;
 	}
 	return object_move(txn, domain_at(d), &h, &from, &to) == want;
+}
+
+/* References in one domain to what another knows, or not. */
+static bool step_take(struct model *m, struct cat_txn *txn, unsigned d, uint32_t i)
+{
+	struct object objects[4] = { { .domain = 0 } };
+	unsigned from = (unsigned)below(m, DOMAINS), times = 1 + (unsigned)below(m, 4);
+	struct model_object *o = &m->objects[d][i], *other = &m->objects[from][i];
+	int want = o->there || other->there ? 0 : ERR_STALE;
+	for (unsigned n = 0; n < times; n++)
+		objects[n] = (struct object){ hash_at(i), domain_at(n && below(m, 2) ? d : from) };
+	if (!o->there && other->there) {
+		uint32_t lender = other->row.lender ? other->row.lender : domain_at(from);
+		struct model_object *lent = &m->objects[domain_index(lender)][i];
+		*o = (struct model_object){ .there = true, .row = { .place.kind = other->row.place.kind, .lender = lender } };
+		lent->row.refs++;
+		lent->lent++;
+	}
+	o->row.refs += want == 0 ? times : 0;
+	return object_take_many(txn, domain_at(d), objects, times) == want;
 }
 
 /* A node's worth of references, with repetitions and holes, of objects that are there. */
@@ -145,7 +176,7 @@ static bool step_many(struct model *m, struct cat_txn *txn, unsigned d, bool ref
 		unsigned times = (unsigned)below(m, 3);
 		if (!o->there)
 			continue;
-		for (; times && n < 63 && (ref || o->row.refs); times--) {
+		for (; times && n < 63 && (ref || o->row.refs > o->lent); times--) {
 			hashes[n++] = hash_at(i);
 			o->row.refs += ref ? 1 : -1u;
 		}
@@ -169,7 +200,7 @@ static bool step_claim(struct model *m, struct cat_txn *txn, unsigned d)
 		uint32_t i = (uint32_t)below(m, OBJECTS);
 		struct model_object *o = &m->objects[d][i];
 		hashes[n] = hash_at(i);
-		if (!o->there || (o->row.payer != from[0] && o->row.payer != from[1]))
+		if (!o->there || o->row.lender || (o->row.payer != from[0] && o->row.payer != from[1]))
 			continue;
 		live(m, &o->row.place, o->row.payer, -1);
 		o->row.payer = to;
@@ -183,7 +214,7 @@ static bool step(struct model *m, struct cat_txn *txn)
 {
 	unsigned d = (unsigned)below(m, DOMAINS);
 	uint32_t i = (uint32_t)below(m, OBJECTS);
-	switch (below(m, 10)) {
+	switch (below(m, 12)) {
 	case 0:
 	case 1: return step_insert(m, txn, d, i);
 	case 2: return step_ref(m, txn, d, i);
@@ -193,6 +224,8 @@ static bool step(struct model *m, struct cat_txn *txn)
 	case 6: return step_move(m, txn, d, i);
 	case 7: return step_many(m, txn, d, true);
 	case 8: return step_claim(m, txn, d);
+	case 9:
+	case 10: return step_take(m, txn, d, i);
 	default: return step_many(m, txn, d, false);
 	}
 }
@@ -201,7 +234,7 @@ static bool step(struct model *m, struct cat_txn *txn)
 
 static bool same_row(const struct object_row *a, const struct object_row *b)
 {
-	return a->refs == b->refs && a->place.pack == b->place.pack && a->place.offset == b->place.offset &&
+	return a->refs == b->refs && a->lender == b->lender && a->place.pack == b->place.pack && a->place.offset == b->place.offset &&
 	       a->place.length == b->place.length && a->place.kind == b->place.kind && a->payer == b->payer;
 }
 
@@ -386,6 +419,33 @@ static int prefix_is_enough(struct cat_txn *txn, void *arg, struct error *err)
 	return -ECANCELED;
 }
 
+/* Borrowed by 2 from 1, and by 3 from 2: which is from 1 too. */
+static int borrowing(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct hash h = hash_at(90006);
+	struct place p = { 1, 77, 10, OBJECT_NODE };
+	struct object_row row;
+	uint32_t domain = 0;
+	(void)arg, (void)err;
+	is_int(object_insert(txn, 1, &h, &p, 0), 1, "inserted");
+	is_int(object_take(txn, 2, &h, 3), ERR_STALE, "what the lender does not have is not borrowed");
+	is_int(object_take(txn, 2, &h, 1), 0, "another domain borrows it");
+	is_int(object_take(txn, 3, &h, 2), 0, "and a third one from that");
+	ok(object_get(txn, 3, &h, &row) == 0 && row.lender == 1 && row.refs == 1 && row.place.pack == 0 &&
+		   row.place.length == 0 && row.place.kind == OBJECT_NODE, "the row is without bytes, and says who has them");
+	ok(object_find(txn, 3, &h, &row, &domain) == 0 && domain == 1 && row.place.offset == 77 && row.refs == 2,
+	   "there it is found, with a reference for each that borrowed it");
+	is_int(object_insert(txn, 2, &h, &p, 0), 0, "what is borrowed is known, and not stored once more");
+	is_int(object_remove(txn, 1, &h), -EBUSY, "what is lent is not removed");
+	is_int(object_unref(txn, 2, &h), 0, "it is no longer used");
+	is_int(object_remove(txn, 2, &h), 0, "and removed");
+	ok(object_get(txn, 1, &h, &row) == 0 && row.refs == 1, "which gives back its reference");
+	is_int(object_unref(txn, 3, &h), 0, "the same");
+	is_int(object_remove(txn, 3, &h), 0, "for the last");
+	is_int(object_remove(txn, 1, &h), 0, "now the lender's can go");
+	return -ECANCELED;
+}
+
 static int pack_life(struct cat_txn *txn, void *arg, struct error *err)
 {
 	struct pack_row row = { 500, 3, 7, 1 << 20, 0, 0, 7 }, got;
@@ -433,6 +493,7 @@ static void test_promises(void)
 	is_int(cat_write(cat, unsound, NULL, NULL), 0, "unsound objects");
 	is_int(cat_write(cat, stale_many, NULL, NULL), ERR_STALE, "references to what is missing are stale");
 	is_int(cat_write(cat, prefix_is_enough, NULL, NULL), -ECANCELED, "short hashes");
+	is_int(cat_write(cat, borrowing, NULL, NULL), -ECANCELED, "borrowing");
 	is_int(cat_write(cat, pack_life, NULL, NULL), 0, "packs come and go");
 	is_int(cat_write(cat, damage, NULL, NULL), -ECANCELED, "damage is told");
 	ok(cat_begin(cat, &txn, NULL) == 0 && object_get(txn, 1, &h, &row) == -ENOENT, "nothing of that was kept");
@@ -491,7 +552,7 @@ static unsigned sum(const uint8_t *flags, unsigned n)
 static void test_known_many(struct many *m)
 {
 	struct index index = object_index(cat);
-	struct place p;
+	struct found p;
 	bool good = true;
 	is_int(cat_write(cat, insert_sorted, m, NULL), 0, "thousands are inserted at once");
 	is_int(sum(m->inserted, MANY), MANY, "all were new");
@@ -501,7 +562,7 @@ static void test_known_many(struct many *m)
 	is_int(cat_write(cat, ref_all, m, NULL), 0, "all are referred to");
 	int64_t start = clock_mono();
 	for (unsigned i = 0; good && i < 20 * MANY; i++)
-		good = index.find(index.ctx, 3, &m->hashes[i * 7919 % MANY], &p) == 0 && p.length == 100;
+		good = index.find(index.ctx, 3, &m->hashes[i * 7919 % MANY], &p) == 0 && p.place.length == 100;
 	diag("index.find: %d ns each", (int)((clock_mono() - start) / (20 * MANY)));
 	ok(good, "the index finds them");
 	is_int(index.find(index.ctx, 4, &m->hashes[0], &p), -ENOENT, "but not in another domain");
@@ -521,10 +582,10 @@ static void *find_all(void *arg)
 {
 	struct reader *reader = arg;
 	struct index index = object_index(cat);
-	struct place p;
+	struct found p;
 	reader->good = true;
 	for (unsigned i = reader->no; i < MANY; i++)
-		if (index.find(index.ctx, 3, &reader->many->hashes[i], &p) || p.length != 100)
+		if (index.find(index.ctx, 3, &reader->many->hashes[i], &p) || p.place.length != 100)
 			reader->good = false;
 	return NULL;
 }

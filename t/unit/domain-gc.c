@@ -195,8 +195,8 @@ static void ranks_of(struct rig *rig, uint64_t node, unsigned count, unsigned *r
 		bail("no disk");
 	for (unsigned i = 0; i < count; i++) {
 		struct object_row object;
-		struct hash h;
-		if (map_find(rig->service->store, row.domain, &row.root, i, &h, &err) || object_get(txn, row.domain, &h, &object))
+		struct object h;
+		if (map_find(rig->service->store, row.domain, &row.root, i, &h, &err) || object_get(txn, h.domain, &h.hash, &object))
 			bail("no chunk %u", i);
 		offsets[i] = object.place.offset;
 	}

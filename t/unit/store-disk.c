@@ -44,15 +44,15 @@ struct owner {
 static bool known(const struct hash *h)
 {
 	struct index index = index_mem_index(mem);
-	struct place place;
-	return hash_is_none(h) || index.find(index.ctx, DOMAIN, h, &place) == 0;
+	struct found found;
+	return hash_is_none(h) || index.find(index.ctx, DOMAIN, h, &found) == 0;
 }
 
 static bool kids_exist(const struct fold *f)
 {
 	for (size_t i = 0; i < f->nodes->count; i++)
 		for (unsigned k = 0; k < NODE_FANOUT; k++)
-			if (!known(&f->nodes->items[i].kids[k]))
+			if (!known(&f->nodes->items[i].kids.hash[k]))
 				return false;
 	return known(&f->root.hash);
 }
@@ -106,10 +106,11 @@ static int commit(void *ctx, const struct fold *f, struct error *err)
 	return 0;
 }
 
-static int hold(void *ctx, uint64_t number, uint32_t domain, const struct map_root *from, struct error *err)
+static int hold(void *ctx, uint64_t number, uint32_t domain, const struct map_root *from, uint32_t lender,
+		struct error *err)
 {
 	struct owner *o = ctx;
-	(void)domain, (void)from, (void)err;
+	(void)domain, (void)from, (void)lender, (void)err;
 	WITH_LOCK(&o->lock);
 	o->right &= number == o->number;
 	o->holds++;
@@ -335,7 +336,7 @@ static void test_copy(void)
 	struct map_root root = disk_root(from.disk);
 	int64_t start = clock_mono();
 	for (uint64_t at = 0; at < size; at += piece)
-		must(disk_copy(to.disk, at, &root, size, at, piece, &err), &err);
+		must(disk_copy(to.disk, at, DOMAIN, &root, size, at, piece, &err), &err);
 	int64_t took = clock_mono() - start;
 	ok(took < 100000000, "257 pieces of a TiB in less than 100 ms (%" PRId64 " us)", took / 1000);
 	ok(disk_size(to.disk) == size && to.holds == 1 && to.commits == 0, "one hold, no commit yet");
@@ -346,16 +347,16 @@ static void test_copy(void)
 	ok(hash_equal(&copy.hash, &root.hash) && copy.levels == root.levels && to.made == 0, "the root is the source's, no node was made");
 	ok(!disk_dirty(to.disk) && to.commits == 1 && to.finals == 1, "in one commit");
 	put(&to, buf, 4096, 65536);
-	must(disk_copy(to.disk, 65536, &root, size, 65536, CHUNK_SIZE, &err), &err);
+	must(disk_copy(to.disk, 65536, DOMAIN, &root, size, 65536, CHUNK_SIZE, &err), &err);
 	is_int(to.holds, 2, "after a final commit the source is held anew");
 	ok(reads(&to, buf + CHUNK_SIZE, CHUNK_SIZE, 65536), "a copy wins over what was written before");
-	must(disk_copy(to.disk, 0, &root, size, 65536, CHUNK_SIZE, &err), &err);
-	must(disk_copy(to.disk, 131072 + 4096, &root, size, 65536 + 4096, 2 * CHUNK_SIZE, &err), &err);
+	must(disk_copy(to.disk, 0, DOMAIN, &root, size, 65536, CHUNK_SIZE, &err), &err);
+	must(disk_copy(to.disk, 131072 + 4096, DOMAIN, &root, size, 65536 + 4096, 2 * CHUNK_SIZE, &err), &err);
 	put(&to, buf, 100, 50);
 	ok(disk_read(to.disk, got, CHUNK_SIZE, 0, NULL, &err) == CHUNK_SIZE && memcmp(got + 50, buf, 100) == 0 &&
 		   memcmp(got, buf + CHUNK_SIZE, 50) == 0, "a write after it wins over the copy");
 	ok(reads(&to, buf + CHUNK_SIZE + 4096, 2 * CHUNK_SIZE, 131072 + 4096), "a range that begins and ends within chunks, elsewhere");
-	must(disk_copy(to.disk, 77, &root, size, 1234, 100000, &err), &err);
+	must(disk_copy(to.disk, 77, DOMAIN, &root, size, 1234, 100000, &err), &err);
 	ok(reads(&to, buf + 1234, 100000, 77), "any range at all");
 	fold(&to);
 	ok(reads(&to, buf + 1234, 100000, 77) && reads(&to, buf, 3000, tera - 777), "the same when folded");
@@ -379,12 +380,12 @@ static void test_overlapping_copies(void)
 		memcpy(want, buf, sizeof want);
 		new_owner(&to, 13);
 		if (edges_last)
-			must(disk_copy(to.disk, 0, &root, sizeof buf, 0, sizeof buf, &err), &err);
-		must(disk_copy(to.disk, a, &root, sizeof buf, b, len, &err), &err);
+			must(disk_copy(to.disk, 0, DOMAIN, &root, sizeof buf, 0, sizeof buf, &err), &err);
+		must(disk_copy(to.disk, a, DOMAIN, &root, sizeof buf, b, len, &err), &err);
 		if (edges_last)
 			memcpy(want + a, buf + b, len);
 		else
-			must(disk_copy(to.disk, 0, &root, sizeof buf, 0, sizeof buf, &err), &err);
+			must(disk_copy(to.disk, 0, DOMAIN, &root, sizeof buf, 0, sizeof buf, &err), &err);
 		kill_disk(&to);
 		fold(&to);
 		ok(reads(&to, want, sizeof want, 0), "the later of two copies wins, %s", edges_last ? "edges last" : "edges first");
@@ -478,7 +479,7 @@ static void do_copy(struct model *m)
 		at = to = 0, len = MODEL_MAX;
 	uint64_t most = MODEL_MAX - MAX(at, to);
 	len = MIN(len, most);
-	must(disk_copy(m->o.disk, to, &root, disk_size(m->from.disk), at, len, &err), &err);
+	must(disk_copy(m->o.disk, to, DOMAIN, &root, disk_size(m->from.disk), at, len, &err), &err);
 	m->copied = true;
 	if (at >= disk_size(m->from.disk))
 		return;
@@ -702,7 +703,7 @@ static void test_copied_edge(const struct model *m)
 	for (int i = 0; i < 8; i++) {
 		new_owner(&o, 22);
 		power_watch(o.dir, test_random(&seed));
-		must(disk_copy(o.disk, 4096, &root, disk_size(m->from.disk), 4096, 3 * CHUNK_SIZE, &err), &err);
+		must(disk_copy(o.disk, 4096, DOMAIN, &root, disk_size(m->from.disk), 4096, 3 * CHUNK_SIZE, &err), &err);
 		must(disk_sync(o.disk, &err), &err);
 		right &= reads(&o, m->source + 4096, 3 * CHUNK_SIZE, 4096);
 		next_folder(next, sizeof next);

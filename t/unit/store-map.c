@@ -24,6 +24,11 @@ static struct hash some_hash(uint64_t n)
 	return h;
 }
 
+static struct map_change change(uint64_t chunk, uint64_t n)
+{
+	return (struct map_change){ chunk, { some_hash(n), DOMAIN } };
+}
+
 static void open_store(void)
 {
 	struct backend *backend;
@@ -65,7 +70,7 @@ static bool in_order(const struct map_nodes *nodes)
 	for (size_t i = 0; i < nodes->count; i++)
 		for (unsigned k = 0; nodes->items[i].level > 1 && k < NODE_FANOUT; k++)
 			for (size_t j = i; j < nodes->count; j++)
-				if (hash_equal(&nodes->items[i].kids[k], &nodes->items[j].hash))
+				if (hash_equal(&nodes->items[i].kids.hash[k], &nodes->items[j].hash))
 					return false;
 	return true;
 }
@@ -107,12 +112,12 @@ static struct map_root splice(struct map_root old, uint8_t levels, struct map_ro
 
 static bool same(struct map_root root, const uint64_t *model)
 {
-	static struct hash got[CHUNKS + 5];
+	static struct object got[CHUNKS + 5];
 	if (map_find_many(store, DOMAIN, &root, 0, CHUNKS + 5, got, NULL))
 		return false;
 	for (unsigned i = 0; i < CHUNKS + 5; i++) {
 		struct hash want = some_hash(i < CHUNKS ? model[i] : 0);
-		if (!hash_equal(&got[i], &want))
+		if (!hash_equal(&got[i].hash, &want))
 			return false;
 	}
 	return true;
@@ -131,28 +136,28 @@ static void test_sizes(void)
 static void test_update(void)
 {
 	struct map_root none = { .levels = 1 }, a, b;
-	struct map_change c[] = { { 3, some_hash(1) }, { 255, some_hash(2) }, { 256, some_hash(1) }, { 66000, some_hash(3) } };
+	struct map_change c[] = { change(3, 1), change(255, 2), change(256, 1), change(66000, 3) };
 	size_t nodes;
-	struct hash h;
+	struct object h;
 	a = update(none, 3, c, 4, &nodes);
 	is_int((int64_t)nodes, 6, "each touched node is written once: 3 leaves, 2 inner, 1 root");
-	ok(map_find(store, DOMAIN, &a, 66000, &h, NULL) == 0 && hash_equal(&h, &c[3].hash), "found again");
-	ok(map_find(store, DOMAIN, &a, 4, &h, NULL) == 0 && hash_is_none(&h), "a hole is none");
-	ok(map_find(store, DOMAIN, &a, UINT64_MAX / 2, &h, NULL) == 0 && hash_is_none(&h), "beyond the span is a hole");
+	ok(map_find(store, DOMAIN, &a, 66000, &h, NULL) == 0 && hash_equal(&h.hash, &c[3].object.hash), "found again");
+	ok(map_find(store, DOMAIN, &a, 4, &h, NULL) == 0 && hash_is_none(&h.hash), "a hole is none");
+	ok(map_find(store, DOMAIN, &a, UINT64_MAX / 2, &h, NULL) == 0 && hash_is_none(&h.hash), "beyond the span is a hole");
 	b = update(a, 3, c, 4, &nodes);
 	ok(hash_equal(&a.hash, &b.hash) && nodes == 0, "changing nothing makes nothing");
 	for (int i = 0; i < 4; i++)
-		c[i].hash = hash_none;
+		c[i].object.hash = hash_none;
 	b = update(a, 3, c, 4, &nodes);
 	ok(hash_is_none(&b.hash) && nodes == 0, "a map of holes is none");
 	a = update(none, 1, c, 0, &nodes);
 	ok(hash_is_none(&a.hash), "nothing changed in nothing");
-	struct map_change twice[] = { { 0, some_hash(9) }, { 256, some_hash(9) }, { 512, some_hash(9) } };
+	struct map_change twice[] = { change(0, 9), change(256, 9), change(512, 9) };
 	a = update(none, 2, twice, 3, &nodes);
 	is_int((int64_t)nodes, 2, "leaves with the same content are listed once");
 	b = update(a, 4, twice, 0, &nodes);
 	ok(nodes == 2 && b.levels == 4, "growing puts nodes on top");
-	ok(map_find(store, DOMAIN, &b, 512, &h, NULL) == 0 && hash_equal(&h, &twice[0].hash), "and keeps the content");
+	ok(map_find(store, DOMAIN, &b, 512, &h, NULL) == 0 && hash_equal(&h.hash, &twice[0].object.hash), "and keeps the content");
 	struct map_root bad;
 	struct map_nodes list = { 0 };
 	is_int(map_update(store, DOMAIN, &b, 2, twice, 3, NULL, &list, &bad, NULL), -EINVAL, "a map does not become lower");
@@ -160,10 +165,10 @@ static void test_update(void)
 
 static void test_splice(void)
 {
-	struct map_change c[] = { { 1, some_hash(1) }, { 300, some_hash(2) }, { 65536, some_hash(3) }, { 69000, some_hash(4) } };
+	struct map_change c[] = { change(1, 1), change(300, 2), change(65536, 3), change(69000, 4) };
 	struct map_root none = { .levels = 1 }, from = update(none, 3, c, 4, NULL), got;
 	size_t nodes;
-	struct hash h;
+	struct object h;
 	got = splice(none, 3, from, 0, map_span(3), &nodes);
 	ok(hash_equal(&got.hash, &from.hash) && nodes == 0, "a whole map is shared, no node is made");
 	got = splice(none, 3, from, 0, 69001, &nodes);
@@ -171,14 +176,14 @@ static void test_splice(void)
 	got = splice(none, 3, from, 0, 65536, &nodes);
 	is_int((int64_t)nodes, 1, "its first half is its first subtree under a new root");
 	got = splice(from, 3, none, 65537, UINT64_MAX, &nodes);
-	ok(map_find(store, DOMAIN, &got, 65536, &h, NULL) == 0 && hash_equal(&h, &c[2].hash), "cut: what is before stays");
-	ok(map_find(store, DOMAIN, &got, 69000, &h, NULL) == 0 && hash_is_none(&h), "cut: what is beyond goes");
+	ok(map_find(store, DOMAIN, &got, 65536, &h, NULL) == 0 && hash_equal(&h.hash, &c[2].object.hash), "cut: what is before stays");
+	ok(map_find(store, DOMAIN, &got, 69000, &h, NULL) == 0 && hash_is_none(&h.hash), "cut: what is beyond goes");
 	got = splice(none, 1, from, 0, 100, &nodes);
-	ok(map_find(store, DOMAIN, &got, 1, &h, NULL) == 0 && hash_equal(&h, &c[0].hash), "from a taller map");
+	ok(map_find(store, DOMAIN, &got, 1, &h, NULL) == 0 && hash_equal(&h.hash, &c[0].object.hash), "from a taller map");
 	struct map_root low = update(none, 1, c, 1, NULL);
 	got = splice(from, 3, low, 0, 1000, &nodes);
-	ok(map_find(store, DOMAIN, &got, 1, &h, NULL) == 0 && hash_equal(&h, &c[0].hash), "from a lower map");
-	ok(map_find(store, DOMAIN, &got, 300, &h, NULL) == 0 && hash_is_none(&h), "whose end is holes");
+	ok(map_find(store, DOMAIN, &got, 1, &h, NULL) == 0 && hash_equal(&h.hash, &c[0].object.hash), "from a lower map");
+	ok(map_find(store, DOMAIN, &got, 300, &h, NULL) == 0 && hash_is_none(&h.hash), "whose end is holes");
 }
 
 static bool seeks_right(struct map_root root, const uint64_t *model)
@@ -200,27 +205,27 @@ struct walked {
 	bool right;
 };
 
-static int each(void *ctx, enum object_kind kind, const struct hash *hash, uint64_t chunk)
+static int each(void *ctx, enum object_kind kind, const struct object *o, uint64_t chunk)
 {
 	struct walked *w = ctx;
 	if (kind == OBJECT_NODE)
 		return 0;
 	struct hash want = some_hash(w->model[chunk]);
-	w->right &= hash_equal(hash, &want);
+	w->right &= hash_equal(&o->hash, &want);
 	w->chunks++;
 	return 0;
 }
 
-static int end_soon(void *ctx, enum object_kind kind, const struct hash *hash, uint64_t chunk)
+static int end_soon(void *ctx, enum object_kind kind, const struct object *o, uint64_t chunk)
 {
-	(void)hash, (void)chunk;
+	(void)o, (void)chunk;
 	++*(int *)ctx;
 	return kind == OBJECT_CHUNK ? -ECANCELED : 0;
 }
 
-static int skip_all(void *ctx, enum object_kind kind, const struct hash *hash, uint64_t chunk)
+static int skip_all(void *ctx, enum object_kind kind, const struct object *o, uint64_t chunk)
 {
-	(void)kind, (void)hash, (void)chunk;
+	(void)kind, (void)o, (void)chunk;
 	++*(int *)ctx;
 	return 1;
 }
@@ -244,7 +249,7 @@ static void test_random_maps(void)
 			}
 			for (uint64_t at = test_random(&seed) % 3000; at < CHUNKS && n < 500; n++) {
 				model[at] = test_random(&seed) % 4 ? test_random(&seed) % 50 : 0;
-				c[n] = (struct map_change){ at, some_hash(model[at]) };
+				c[n] = change(at, model[at]);
 				at += 1 + test_random(&seed) % (test_random(&seed) % 8 ? 3 : 20000);
 			}
 			root = update(root, 3, c, n, NULL);
@@ -271,14 +276,14 @@ static void test_random_maps(void)
 
 static void test_missing_node(void)
 {
-	struct map_change c = { 5, some_hash(777) };
+	struct map_change c = change(5, 777);
 	struct map_root none = { .levels = 1 }, root = update(none, 2, &c, 1, NULL);
-	struct hash h = some_hash(42);
+	struct object h = { some_hash(42), DOMAIN };
 	struct error err;
 	index_mem_remove(mem, DOMAIN, &root.hash);
 	is_int(map_find(store, DOMAIN, &root, 5, &h, &err), ERR_DAMAGED, "a map whose node is gone is damaged");
 	struct hash before = some_hash(42);
-	ok(hash_equal(&h, &before), "and nothing is returned");
+	ok(hash_equal(&h.hash, &before), "and nothing is returned");
 }
 
 int main(void)

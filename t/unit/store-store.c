@@ -99,7 +99,7 @@ static int get(struct store *s, uint32_t domain, enum object_kind kind, uint64_t
 {
 	struct hash h = hash_for(kind, n);
 	struct cache_ref ref;
-	int r = store_get(s, domain, kind, &h, &ref, err);
+	int r = store_get(s, domain, kind, &h, &ref, NULL, err);
 	if (r)
 		return r;
 	r = equals(ref.data, kind, n) ? 0 : 1;
@@ -111,10 +111,10 @@ static struct place place_of(uint32_t domain, enum object_kind kind, uint64_t n)
 {
 	struct index i = index_mem_index(known);
 	struct hash h = hash_for(kind, n);
-	struct place p;
-	if (i.find(i.ctx, domain, &h, &p))
+	struct found f;
+	if (i.find(i.ctx, domain, &h, &f))
 		bail("object %d is not in the index", (int)n);
-	return p;
+	return f.place;
 }
 
 static bool cached(struct store *s, uint32_t domain, uint64_t n)
@@ -168,7 +168,7 @@ static void test_reading(void)
 	is_int(get(s, 1, OBJECT_CHUNK, 5555, &err), ERR_DAMAGED, "what is not in the index: %s", err.text);
 	struct hash node = hash_for(OBJECT_NODE, 100);
 	struct cache_ref ref;
-	is_int(store_get(s, 1, OBJECT_CHUNK, &node, &ref, &err), ERR_DAMAGED, "a node is no chunk: %s", err.text);
+	is_int(store_get(s, 1, OBJECT_CHUNK, &node, &ref, NULL, &err), ERR_DAMAGED, "a node is no chunk: %s", err.text);
 
 	/* With its pack gone, what is in the cache is all there is. */
 	char name[20];
@@ -271,12 +271,12 @@ struct late {
 	atomic_int times;
 };
 
-static int find_late(void *ctx, uint32_t domain, const struct hash *h, struct place *ret)
+static int find_late(void *ctx, uint32_t domain, const struct hash *h, struct found *ret)
 {
 	struct late *l = ctx;
 	if (l->times > 0) {
 		l->times--;
-		*ret = l->old;
+		*ret = (struct found){ l->old, domain };
 		return 0;
 	}
 	return l->real.find(l->real.ctx, domain, h, ret);
