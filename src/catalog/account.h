@@ -23,6 +23,8 @@ int account_by_uid(struct cat_txn *, uint32_t uid, struct account *ret) MUST_USE
 /* Insert or change, with its uids; -EEXIST when one of the uids or the name belongs to another account. */
 int account_put(struct cat_txn *, const struct account *) MUST_USE;
 int account_remove(struct cat_txn *, uint32_t no) MUST_USE;
+/* The domain (store/index.h) that is this account's alone; it gets its number when it is first asked for. */
+int account_domain(struct cat_txn *, uint32_t no, uint32_t *ret) MUST_USE;
 int account_each(struct cat_txn *, uint32_t after, int (*each)(void *ctx, const struct account *), void *ctx) MUST_USE;
 
 #endif

@@ -134,7 +134,26 @@ int account_remove(struct cat_txn *txn, uint32_t no)
 	int r = account_get(txn, no, &old);
 	if (r == 0)
 		r = drop_entries(txn, &old);
+	if (r == 0)
+		r = db_remove(txn, DB_ACCOUNT_DOMAIN, key_of_u32(&k, no));
+	if (r == -ENOENT) /* it never needed one */
+		r = 0;
 	return r ? r : db_remove(txn, DB_ACCOUNT, key_of_u32(&k, no));
+}
+
+/* ---- domains ---- */
+
+int account_domain(struct cat_txn *txn, uint32_t no, uint32_t *ret)
+{
+	struct key k;
+	uint64_t domain;
+	int r = db_get_number(txn, DB_ACCOUNT_DOMAIN, key_of_u32(&k, no), &domain);
+	if (r == -ENOENT) {
+		domain = cat_next(txn, COUNTER_DOMAIN);
+		r = db_put_number(txn, DB_ACCOUNT_DOMAIN, &k, domain);
+	}
+	*ret = (uint32_t)domain;
+	return r;
 }
 
 /* ---- walk ---- */

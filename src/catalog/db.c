@@ -34,6 +34,7 @@ static const char *const table_names[DB_TABLES_] = {
 	[DB_META] = "meta",
 	[DB_REGION] = "region", [DB_REGION_NAME] = "region-name",
 	[DB_ACCOUNT] = "account", [DB_ACCOUNT_NAME] = "account-name", [DB_ACCOUNT_UID] = "account-uid",
+	[DB_ACCOUNT_DOMAIN] = "account-domain",
 	[DB_IMAGE] = "image", [DB_IMAGE_NAME] = "image-name", [DB_IMAGE_SHELF] = "image-shelf",
 	[DB_IMAGE_ID] = "image-id", [DB_IMAGE_CHILD] = "image-child", [DB_IMAGE_COUNT] = "image-count",
 	[DB_SETTING] = "setting",

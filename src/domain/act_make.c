@@ -8,9 +8,10 @@
 #include "catalog/account.h"
 #include "domain/act.h"
 #include "domain/acts.h"
-#include "domain/rights.h"
+#include "domain/dedup.h"
 #include "domain/names.h"
 #include "domain/policy.h"
+#include "domain/rights.h"
 #include "domain/share.h"
 #include "domain/start.h"
 #include "domain/tree_int.h"
@@ -237,9 +238,10 @@ int act_symlink(struct service *s, const struct who *w, uint64_t parent, const c
 
 static int new_disk_row(struct cat_txn *txn, const struct image *i, uint64_t *ret)
 {
-	struct disk_row row = { .no = cat_next(txn, COUNTER_DISK), .image = i->node, .domain = 1, .root = { .levels = 1 } };
+	struct disk_row row = { .no = cat_next(txn, COUNTER_DISK), .image = i->node, .root = { .levels = 1 } };
+	int r = dedup_domain(txn, i, &row.domain);
 	*ret = row.no;
-	return disk_row_put(txn, &row);
+	return r ? r : disk_row_put(txn, &row);
 }
 
 static int find_scratch_key(struct cat_txn *txn, uint64_t node, uint8_t *ret, struct error *err)

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "catalog/object_tab.h"
 #include "catalog/region.h"
+#include "domain/dedup.h"
 #include "domain/names.h"
 #include "domain/rights.h"
 #include "domain/target.h"
@@ -50,12 +51,16 @@ int start_check_idle(struct service *s, const struct image *instance, struct err
 static int take_disk(struct cat_txn *txn, struct act *a, struct image *instance, struct image *origin, struct error *err)
 {
 	struct disk_row row;
+	uint32_t domain = 0;
 	AUTO_BUF struct buf path = BUF_INIT;
 	int r = disk_row_get(txn, origin->disk, &row);
+	if (!r)
+		r = dedup_domain(txn, instance, &domain);
 	if (!r && !hash_is_none(&row.root.hash))
-		r = object_ref(txn, row.domain, &row.root.hash);
+		r = object_take(txn, domain, &row.root.hash, row.domain);
 	if (r)
 		return fail(err, r, "the disk of %s cannot be taken (%s)", origin->name, err_name(r));
+	row.domain = domain;
 	row.no = cat_next(txn, COUNTER_DISK);
 	row.image = instance->node;
 	row.mtime = clock_real();
