@@ -42,6 +42,7 @@ static const char *const table_names[DB_TABLES_] = {
 	[DB_DISK] = "disk", [DB_HOLD] = "hold",
 	[DB_OBJECT] = "object", [DB_LOOSE] = "loose", [DB_PACK] = "pack",
 	[DB_METER] = "meter", [DB_METER_SUM] = "meter-sum",
+	[DB_RUN] = "run", [DB_BILL] = "bill",
 	[DB_POLICY] = "policy", [DB_DAY] = "day",
 	[DB_ANSWER] = "answer", [DB_LOG] = "log",
 };
