@@ -16,6 +16,8 @@
 #include "domain/names.h"
 #include "domain/policy.h"
 #include "domain/share.h"
+#include "domain/price.h"
+#include "domain/runs.h"
 #include "domain/start.h"
 #include "domain/trash.h"
 #include "domain/tree_int.h"
@@ -89,6 +91,10 @@ int setting_write(struct cat_txn *txn, struct image *i, enum setting_key key, co
 	if (strlen(kept) != len)
 		return fail(err, -EINVAL, "%s is text", setting_name(key));
 	int r = setting_check(key, kept, &len, err);
+	if (!r)
+		r = terms_may_set(txn, i, key, kept, len, err);
+	if (r > 0)
+		return 0;
 	if (!r)
 		r = check_expectation(txn, i, key, kept, len, err);
 	if (!r)
@@ -165,7 +171,7 @@ static int restore_from_trash(struct cat_txn *txn, struct act *a, struct image *
 	i->shelf = *to;
 	i->state = i->state_before_trash;
 	i->trashed = 0;
-	return 0;
+	return i->shelf.type == TYPE_INSTANCE ? runs_resume(txn, i) : 0;
 }
 
 static int rename_row(struct cat_txn *txn, struct act *a, const struct shelf *from, const struct shelf *to, struct error *err)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/money.h"
 #include "catalog/account.h"
 #include "domain/act.h"
 #include "domain/acts.h"
@@ -32,10 +33,9 @@ static int take_text(const char *key, const char *value, char *ret, size_t room,
 
 static int take_amount(const char *key, const char *value, char *ret, size_t room, struct error *err)
 {
-	size_t digits = strspn(value, "0123456789");
-	size_t n = digits + (value[digits] == '.' ? 1 + strspn(value + digits + 1, "0123456789") : 0);
-	if (digits == 0 || value[n] || n >= 16)
-		return fail(err, -EINVAL, "%s is an amount such as 0.12", key);
+	money amount;
+	if (money_parse(value, &amount))
+		return fail(err, -EINVAL, "%s is an amount such as 0.12, below a billion and with at most six places", key);
 	return take_text(key, value, ret, room, err);
 }
 

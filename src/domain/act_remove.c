@@ -17,6 +17,8 @@
 #include "domain/names.h"
 #include "domain/policy.h"
 #include "domain/share.h"
+#include "domain/price.h"
+#include "domain/runs.h"
 #include "domain/start.h"
 #include "domain/tree_int.h"
 #include "domain/trash.h"
@@ -76,6 +78,8 @@ static int delete_image(struct cat_txn *txn, struct act *a, struct image *i, str
 					       : policy_spend_operation(txn, a->who->account, i->shelf.region, err);
 	if (r)
 		return r;
+	if (i->shelf.type == TYPE_INSTANCE && (r = runs_pause(txn, i)))
+		return r;
 	act_path_image(a, txn, i);
 	gone.node = cat_next(txn, COUNTER_NODE);
 	r = trash_name(txn, &trash, i->name, gone.name);
@@ -90,6 +94,8 @@ static int delete_image(struct cat_txn *txn, struct act *a, struct image *i, str
 	i->disk = 0;
 	i->state = STATE_PENDING;
 	i->used = i->is_protected = false;
+	i->inherits = 0;
+	i->vendor = 0;
 	i->upload[0] = 0;
 	i->trashed = gone.trashed;
 	hide_lineage(a, i);
@@ -115,6 +121,7 @@ static int purge_disk(struct cat_txn *txn, struct act *a, struct image *i)
 	act_drop_disk(a, i->disk);
 	int r = disk_row_release(txn, i->disk);
 	i->disk = 0;
+	i->inherits = 0; /* its settings go next */
 	hide_lineage(a, i);
 	act_node_changed(a, node_image(i->node, SLOT_DIR), true);
 	return r ? r : image_put(txn, i);
@@ -159,6 +166,8 @@ static int unlink_in_image(struct cat_txn *txn, struct act *a, struct error *err
 	if (i.shelf.type == TYPE_INSTANCE && i.disk && (r = start_check_idle(a->service, &i, err)))
 		return r;
 	enum setting_key setting = setting_by_name(a->name, (enum image_type)i.shelf.type);
+	if (setting && (r = terms_may_set(txn, &i, setting, "", 0, err)))
+		return r < 0 ? r : 0;
 	if (setting && (r = setting_remove(txn, i.node, (uint8_t)setting)) != -ENOENT) {
 		a->operation = "clear";
 		act_path_image(a, txn, &i);
@@ -217,10 +226,13 @@ int act_unlink(struct service *s, const struct who *w, uint64_t parent, const ch
 
 /* ---- rmdir --------------------------------------------------------------------------------------- */
 
+/* Of those that show. */
 static int find_setting(void *ctx, uint8_t key, const char *value, unsigned len)
 {
-	(void)ctx;
-	return key < SET_MAX_ || (len > 8 && value[8] != '.') ? 1 : 0;
+	const struct image *i = ctx;
+	if (key < SET_MAX_)
+		return setting_by_name(setting_name((enum setting_key)key), (enum image_type)i->shelf.type) != SET_NONE;
+	return len > 8 && value[8] != '.';
 }
 
 static int remove_image(struct cat_txn *txn, struct act *a, const struct shelf *shelf, struct error *err)
@@ -236,7 +248,7 @@ static int remove_image(struct cat_txn *txn, struct act *a, const struct shelf *
 		return fail(err, -ENOTDIR, "%s is an alias: rm removes it", a->name);
 	if (i.disk)
 		return fail(err, -ENOTEMPTY, "%s has a disk: rm -r deletes it, to the trash", a->name);
-	r = setting_each(txn, i.node, find_setting, NULL);
+	r = setting_each(txn, i.node, find_setting, &i);
 	if (r)
 		return r < 0 ? r : fail(err, -ENOTEMPTY, "%s has settings: rm -r deletes it", a->name);
 	act_path_image(a, txn, &i);

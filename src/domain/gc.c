@@ -23,6 +23,7 @@
 #include "base/num.h"
 #include "catalog/ledger_clock.h"
 #include "domain/gc_int.h"
+#include "domain/ledger.h"
 
 #define ROUND (INT64_C(60) * 1000000000) /* between two full runs */
 #define TICK (INT64_C(600) * 1000000000) /* between two marks of the ledger's clock */
@@ -277,6 +278,13 @@ static void tick(struct gc *gc, int64_t *next)
 		log_warn("The ledger's clock could not be written down: %s", err.text);
 }
 
+static void roll(struct gc *gc)
+{
+	struct error err;
+	if (ledger_roll(gc->service, &err))
+		log_warn("%s", err.text);
+}
+
 static void *collect(void *arg)
 {
 	struct gc *gc = arg;
@@ -284,8 +292,10 @@ static void *collect(void *arg)
 	for (;;) {
 		bool rows = clock_mono() >= next;
 		tick(gc, &next_tick);
-		if (rows)
+		if (rows) {
 			next = clock_mono() + ROUND;
+			roll(gc);
+		}
 		run_in_background(gc, rows);
 		WITH_LOCK(&gc->lock);
 		wait_until(gc, MIN(next, clock_mono() + PAUSE), false);

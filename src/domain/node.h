@@ -22,6 +22,7 @@ enum node_kind {
 	NODE_SHARED = 6,  /* number: image row. The directory of a received image: the kernel wants one path for each, and an operator
 			   * may see the same image in its owner's place too. Its files are those of NODE_IMAGE */
 	NODE_LINK = 7,    /* number: share. The link in accounts/NAME/REGION/shared */
+	NODE_BILLS = 8,   /* number: account (0: all) << 16 | month. .bills, a bill, .usage of an account */
 };
 
 enum node_slot {
@@ -32,6 +33,8 @@ enum node_slot {
 	SLOT_TYPE = 1,        /* + enum image_type: R/custom … */
 	SLOT_TRASH = 6,       /* R/.trash */
 	SLOT_TRASH_TYPE = 8,  /* + enum image_type: R/.trash/custom */
+	SLOT_BILL = 1,        /* NODE_BILLS: of a month */
+	SLOT_BILLS_USAGE = 2, /* NODE_BILLS */
 	SLOT_FILE = 32,       /* + enum tree_file, in directories */
 	SLOT_KEPT_LINK = 100, /* + 0…7: links in an instance that are not called image yet */
 	SLOT_LINK = 120,      /* NODE_IMAGE: from, or image of an instance */

@@ -10,7 +10,7 @@
 #include "catalog/image.h"
 #include "domain/names.h"
 
-enum form { FORM_NUMBER, FORM_SIZE, FORM_CHOICE };
+enum form { FORM_NUMBER, FORM_SIZE, FORM_CHOICE, FORM_CURRENCY };
 
 static const struct rule {
 	const char *name, *fallback;
@@ -29,6 +29,7 @@ static const struct rule {
 	{ "shared-instance-image", "yes", FORM_CHOICE, "yes no" },
 	{ "download", "uncharged", FORM_CHOICE, "all uncharged none" },
 	{ "dedup", "store", FORM_CHOICE, "store account" },
+	{ "currency", "USD", FORM_CURRENCY, "" }, /* of the whole store */
 };
 #define N_RULES (sizeof rules / sizeof rules[0])
 
@@ -116,9 +117,18 @@ int policy_number(struct cat_txn *txn, uint32_t account, uint32_t region, const 
 	return parse_number(value, find_rule(name)->form, ret);
 }
 
+static int check_currency(const char *value, struct error *err)
+{
+	if (strlen(value) == 3 && strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 3)
+		return 0;
+	return fail(err, -EINVAL, "currency is three capital letters, such as USD or CNY");
+}
+
 static int check_value(const struct rule *rule, const char *value, struct error *err)
 {
 	uint64_t n;
+	if (rule->form == FORM_CURRENCY)
+		return check_currency(value, err);
 	if (is_choice(rule->choices, value))
 		return 0;
 	if (rule->form == FORM_CHOICE)
@@ -140,6 +150,8 @@ int policy_write_line(struct cat_txn *txn, uint32_t account, uint32_t region, co
 	if (n != 2 || !rule)
 		return fail(err, -EINVAL, "a policy is set by a line NAME VALUE and reset by NAME -; "
 			    "cat .policy shows the names (got \"%.80s\")", line);
+	if (rule->form == FORM_CURRENCY && (account || region))
+		return fail(err, -EINVAL, "a store has one currency: it is set for the store, in the .policy of the root");
 	if (strcmp(value, "-") == 0) {
 		int r = policy_row_remove(txn, account, region, name);
 		return r == -ENOENT ? 0 : r;

@@ -8,7 +8,7 @@
 #include "catalog/account.h"
 #include "catalog/share_tab.h"
 #include "domain/policy.h"
-#include "domain/settings.h"
+#include "domain/price.h"
 
 static bool has_policy(struct cat_txn *txn, const struct who *w, const struct image *i, const char *name, const char *value)
 {
@@ -16,24 +16,13 @@ static bool has_policy(struct cat_txn *txn, const struct who *w, const struct im
 	return policy_value(txn, w->account, i->shelf.region, name, text) == 0 && strcmp(text, value) == 0;
 }
 
-static void first_word(struct cat_txn *txn, const struct image *i, enum setting_key key, char ret[SETTING_MAX + 1])
+static int gather_terms(struct cat_txn *txn, struct facts *f)
 {
-	unsigned len;
-	if (setting_get(txn, i->node, (uint8_t)key, ret, SETTING_MAX + 1, &len))
-		len = 0;
-	ret[len] = 0;
-	ret[strcspn(ret, " \n")] = 0;
-}
-
-static void gather_licence(struct cat_txn *txn, struct facts *f)
-{
-	char licence[SETTING_MAX + 1], word[SETTING_MAX + 1];
-	first_word(txn, f->image, SET_LICENSE, licence);
-	f->byol = strcmp(licence, "byol") == 0;
-	first_word(txn, f->image, SET_OS, word);
-	f->charged = strcmp(licence, "windows") == 0 || (!f->byol && strcmp(word, "windows") == 0);
-	first_word(txn, f->image, SET_PRICE, word);
-	f->charged |= strspn(word, "0.") != strlen(word);
+	struct terms t;
+	int r = terms_get(txn, f->image, &t);
+	f->byol = strcmp(t.license, "byol") == 0;
+	f->charged = t.unit != PRICE_NONE || terms_have_windows(&t);
+	return r;
 }
 
 static void gather_download(struct cat_txn *txn, const struct who *w, struct facts *f)
@@ -86,8 +75,11 @@ static int gather(struct cat_txn *txn, const struct who *w, enum verb verb, stru
 			return r;
 		f->received = r == 0;
 	}
-	if (verb == MAY_SHARE || (!mine && (verb == MAY_READ || verb == MAY_COPY)))
-		gather_licence(txn, f);
+	if (verb == MAY_SHARE || (!mine && (verb == MAY_READ || verb == MAY_COPY))) {
+		int r = gather_terms(txn, f);
+		if (r)
+			return r;
+	}
 	if (verb == MAY_READ || verb == MAY_COPY)
 		gather_download(txn, w, f);
 	if (verb == MAY_COPY) {

@@ -23,6 +23,7 @@
 #include "catalog/object_tab.h"
 #include "domain/disks.h"
 #include "domain/gc.h"
+#include "domain/ledger.h"
 #include "domain/names.h"
 #include "domain/test_clock.h"
 
@@ -251,7 +252,9 @@ static int open_store(struct service *s, const struct service_options *o, struct
 static int start_ledger(struct service *s, struct error *err)
 {
 	int r = test_clock_use(s->catalog, s->dir, &s->test_clock, err);
-	return r ? r : ledger_tick(s->catalog, err);
+	if (!r)
+		r = ledger_tick(s->catalog, err);
+	return r ? r : ledger_roll(s, err);
 }
 
 /* Without it the time until the next opening is counted from an earlier moment, by the same clocks: nothing is lost within a boot. */

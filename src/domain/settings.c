@@ -8,6 +8,7 @@
 #include "base/hash.h"
 
 #include "domain/names.h"
+#include "domain/price.h"
 
 static const struct {
 	const char *name;
@@ -78,13 +79,10 @@ static int check_os(const char *v, struct error *err)
 
 static int check_price(const char *v, struct error *err)
 {
-	char unit[8];
-	int used = 0;
-	size_t digits = strspn(v, "0123456789");
-	size_t n = digits + (v[digits] == '.' ? 1 + strspn(v + digits + 1, "0123456789") : 0);
-	if (digits == 0 || digits > 9 || n > 16 || sscanf(v + n, " %7s%n", unit, &used) != 1 || v[n + (size_t)used] ||
-	    (strcmp(unit, "once") && strcmp(unit, "hour") && strcmp(unit, "month")))
-		return fail(err, -EINVAL, "price is AMOUNT once, AMOUNT hour or AMOUNT month, for example: 0.25 hour");
+	money amount;
+	enum price_unit unit;
+	if (price_parse(v, &amount, &unit))
+		return fail(err, -EINVAL, "price is AMOUNT once, AMOUNT hour or AMOUNT month, with at most six places, for example: 0.25 hour");
 	return 0;
 }
 

@@ -13,6 +13,8 @@
 #include "domain/names.h"
 #include "domain/rights.h"
 #include "domain/target.h"
+#include "domain/price.h"
+#include "domain/runs.h"
 #include "domain/trash.h"
 #include "domain/tree_int.h"
 
@@ -78,7 +80,11 @@ static int take_disk(struct cat_txn *txn, struct act *a, struct image *instance,
 	r = disk_row_put(txn, &row);
 	if (!r)
 		r = image_put(txn, origin);
-	return r ? r : image_put(txn, instance);
+	if (!r)
+		r = terms_replace(txn, instance, origin);
+	if (!r)
+		r = image_put(txn, instance);
+	return r ? r : runs_begin(txn, instance);
 }
 
 /* The disk that an installation replaces, as an instance in the trash: it can be restored under another name. */
@@ -98,6 +104,8 @@ static int discard_disk(struct cat_txn *txn, struct act *a, const struct image *
 		r = image_put(txn, &gone);
 	if (!r)
 		r = setting_copy_all(txn, instance->node, gone.node);
+	if (!r)
+		r = runs_split(txn, instance, &gone);
 	if (!r)
 		r = disk_row_get(txn, gone.disk, &row);
 	row.image = gone.node;

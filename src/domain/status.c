@@ -196,7 +196,9 @@ static int add_all(const struct tree_ask *a, const struct image *i, struct buf *
 	tree_hide_lineage(a, &shown);
 	if (shown.from)
 		buf_addf(text, "from: %s\n", shown.from_text);
-	r = add_shares(a, i, text);
+	r = status_terms(a, i, text);
+	if (!r)
+		r = add_shares(a, i, text);
 	return r ? r : add_uses(a, i, text);
 }
 

@@ -10,6 +10,7 @@
 #include "domain/disks.h"
 #include "domain/gc.h"
 #include "domain/node.h"
+#include "domain/runs.h"
 #include "domain/settings.h"
 
 int trash_name(struct cat_txn *txn, const struct shelf *shelf, const char *name, char ret[TRASH_NAME_MAX + 1])
@@ -86,6 +87,8 @@ int trash_purge_row(struct cat_txn *txn, const struct image *image, struct purge
 	int r = setting_each(txn, image->node, note_scratch, ret);
 	for (unsigned i = 0; i < ret->n && !r; i++)
 		r = disk_row_release(txn, ret->disks[i]);
+	if (!r && image->shelf.type == TYPE_INSTANCE)
+		r = runs_end(txn, image);
 	return r ? r : image_remove(txn, image->node);
 }
 

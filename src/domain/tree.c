@@ -10,6 +10,7 @@
 #include "catalog/account.h"
 #include "domain/rights.h"
 #include "domain/disks.h"
+#include "domain/ledger.h"
 #include "domain/names.h"
 #include "domain/start.h"
 #include "domain/tree_int.h"
@@ -359,12 +360,15 @@ static int lookup(const struct tree_ask *a, const char *name, struct entry *ret)
 	}
 	if (tree_shelf(a->who, a->node, &shelf))
 		return lookup_on_shelf(a, &shelf, name, ret);
+	if (name[0] == '.' && tree_lookup_bills(a, name, ret))
+		return 0;
 	switch (node_kind(a->node)) {
 	case NODE_FIXED:
 		return a->node == ROOT_NODE ? lookup_root(a, name, ret) : lookup_account(a, name, ret);
 	case NODE_REGION:
 	case NODE_PLACE: return lookup_type(a, name, ret);
 	case NODE_ACCOUNT: return lookup_account_region(a, name, ret);
+	case NODE_BILLS: return tree_lookup_bill(a, name, ret);
 	case NODE_IMAGE:
 	case NODE_SHARED: return lookup_in_image(a, name, ret);
 	default: return fail(a->err, -ENOTDIR, "that is not a directory");
@@ -374,7 +378,9 @@ static int lookup(const struct tree_ask *a, const char *name, struct entry *ret)
 int tree_lookup(struct service *s, const struct who *w, uint64_t parent, const char *name, struct entry *ret, struct error *err)
 {
 	struct tree_ask a = { s, w, NULL, parent, err };
-	int r = cat_begin(s->catalog, &a.txn, err);
+	int r = node_kind(parent) == NODE_BILLS ? ledger_roll(s, err) : 0; /* a month that is over has a bill */
+	if (!r)
+		r = cat_begin(s->catalog, &a.txn, err);
 	if (r)
 		return r;
 	r = lookup(&a, name, ret);
@@ -461,6 +467,7 @@ static int attr(const struct tree_ask *a, struct entry *ret)
 	case NODE_IMAGE:
 	case NODE_SHARED: return attr_image(a, ret);
 	case NODE_LINK: return tree_attr_link(a, ret);
+	case NODE_BILLS: return tree_attr_bills(a, ret);
 	case NODE_DISK: return attr_disk(a, ret);
 	default: return fail(a->err, -ENOENT, "there is no such file");
 	}

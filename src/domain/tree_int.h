@@ -40,6 +40,19 @@ void tree_hide_lineage(const struct tree_ask *, struct image *);
 void tree_mark_link(struct image *, uint32_t pid);
 bool tree_link_marked(const struct image *, const char *name, uint32_t pid);
 
+/* Lines of .status that are about money. */
+int status_terms(const struct tree_ask *, const struct image *, struct buf *ret) MUST_USE;
+
+/* .bills and .usage in a directory that is not a region; what is in .bills. `base` is the first of two cookies. */
+bool tree_lookup_bills(const struct tree_ask *, const char *name, struct entry *ret);
+int tree_list_bills_dir(const struct tree_ask *, uint64_t cookie, uint64_t base, tree_each each, void *ctx) MUST_USE;
+int tree_lookup_bill(const struct tree_ask *, const char *name, struct entry *ret) MUST_USE;
+int tree_list_bills(const struct tree_ask *, uint64_t cookie, tree_each each, void *ctx) MUST_USE;
+int tree_attr_bills(const struct tree_ask *, struct entry *ret) MUST_USE;
+int tree_bills_text(const struct tree_ask *, struct buf *ret) MUST_USE;
+int tree_usage_text(const struct tree_ask *, struct buf *ret) MUST_USE; /* of a root's or region's .usage */
+void tree_bills_path(struct cat_txn *, uint64_t node, struct buf *ret);
+
 /* Whose settings an .account file has. */
 uint32_t tree_account_of(const struct who *, uint64_t node);
 

@@ -10,6 +10,7 @@
 #include "base/num.h"
 #include "catalog/account.h"
 #include "domain/rights.h"
+#include "domain/ledger.h"
 #include "domain/names.h"
 #include "domain/tree_int.h"
 
@@ -36,6 +37,7 @@ static int list_files(const struct walk *w, uint64_t cookie)
 	return 0;
 }
 
+#define COOKIE_BILLS 18u /* and 19 */
 #define COOKIE_ACCOUNTS 20u
 #define COOKIE_NUMBERS 100u /* + number of a region, account … */
 
@@ -67,11 +69,19 @@ static int list_root(struct walk *w, uint64_t cookie)
 {
 	struct entry e;
 	int r = list_files(w, cookie);
+	if (!r)
+		r = tree_list_bills_dir(w->ask, cookie, COOKIE_BILLS, w->each, w->ctx);
 	if (!r && cookie < COOKIE_ACCOUNTS) {
 		tree_fill_dir(&e, node_make(NODE_FIXED, 0, SLOT_ACCOUNTS), w->ask->service->started);
 		r = w->each(w->ctx, "accounts", &e, COOKIE_ACCOUNTS);
 	}
 	return r ? r : region_each(w->ask->txn, after_number(cookie), list_region, w);
+}
+
+static int list_accounts(struct walk *w, uint64_t cookie)
+{
+	int r = tree_list_bills_dir(w->ask, cookie, COOKIE_BILLS, w->each, w->ctx);
+	return r ? r : account_each(w->ask->txn, after_number(cookie), list_account, w);
 }
 
 static int list_types(struct walk *w, uint64_t cookie)
@@ -117,7 +127,9 @@ static int list_setting(void *ctx, uint8_t key, const char *value, unsigned len)
 	struct entry e;
 	uint64_t cookie = COOKIE_SETTING + key;
 	(void)value;
-	if (key >= SET_MAX_ || cookie <= w->cookie)
+	/* The terms of an instance are no files of it. */
+	if (key >= SET_MAX_ || cookie <= w->cookie ||
+	    !setting_by_name(setting_name((enum setting_key)key), (enum image_type)w->image->shelf.type))
 		return 0;
 	tree_fill_file(&e, node_image(w->image->node, key), w->image->changed, w->writable);
 	e.size = len;
@@ -192,11 +204,14 @@ static int list(struct walk *w, uint64_t cookie)
 	}
 	switch (node_kind(w->dir)) {
 	case NODE_FIXED:
-		return w->dir == ROOT_NODE ? list_root(w, cookie) : account_each(w->ask->txn, after_number(cookie), list_account, w);
+		return w->dir == ROOT_NODE ? list_root(w, cookie) : list_accounts(w, cookie);
 	case NODE_REGION:
 	case NODE_PLACE: return list_types(w, cookie);
+	case NODE_BILLS: return tree_list_bills(w->ask, cookie, w->each, w->ctx);
 	case NODE_ACCOUNT: {
 		int r = list_files(w, cookie);
+		if (!r)
+			r = tree_list_bills_dir(w->ask, cookie, COOKIE_BILLS, w->each, w->ctx);
 		return r ? r : region_each(w->ask->txn, after_number(cookie), list_region, w);
 	}
 	case NODE_IMAGE:
@@ -210,7 +225,9 @@ int tree_list(struct service *s, const struct who *who, uint64_t dir, uint64_t c
 {
 	struct tree_ask a = { s, who, NULL, dir, err };
 	struct walk w = { &a, each, ctx, dir };
-	int r = cat_begin(s->catalog, &a.txn, err);
+	int r = node_kind(dir) == NODE_BILLS ? ledger_roll(s, err) : 0; /* a month that is over has a bill */
+	if (!r)
+		r = cat_begin(s->catalog, &a.txn, err);
 	if (r)
 		return r;
 	r = list(&w, cookie);

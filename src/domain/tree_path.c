@@ -145,6 +145,7 @@ void tree_path(struct service *s, const struct who *w, uint64_t node, struct buf
 	case NODE_SHARED: add_image(txn, w, node, ret); break;
 	case NODE_LINK: add_link(txn, node, ret); break;
 	case NODE_DISK: add_disk(txn, w, node, ret); break;
+	case NODE_BILLS: tree_bills_path(txn, node, ret); break;
 	default: buf_adds(ret, "?");
 	}
 	cat_end(&txn);

@@ -12,6 +12,7 @@
 #include "domain/rights.h"
 #include "domain/alias_count.h"
 #include "domain/disks.h"
+#include "domain/ledger.h"
 #include "domain/names.h"
 #include "domain/policy.h"
 #include "domain/share.h"
@@ -21,7 +22,6 @@ struct text_walk {
 	const struct tree_ask *ask;
 	struct buf *text;
 	uint32_t region;   /* only this one; 0: all */
-	uint64_t stored[2], count[2]; /* images, trash */
 	struct alias_count *aliases;
 };
 
@@ -93,42 +93,6 @@ static int text_list(struct text_walk *w)
 	int r = w->aliases ? image_each_all(w->ask->txn, 0, list_row, w) : -ENOMEM;
 	alias_count_free(w->aliases);
 	return r;
-}
-
-/* ---- .usage ------------------------------------------------------------------------------------ */
-
-static int sum_row(void *ctx, const struct image *i)
-{
-	struct text_walk *w = ctx;
-	struct disk_row disk;
-	if (i->kind != KIND_IMAGE || i->owner != w->ask->who->account || i->shelf.region != w->region)
-		return 0;
-	w->count[i->shelf.trash]++;
-	if (i->disk && disk_row_get(w->ask->txn, i->disk, &disk) == 0)
-		w->stored[i->shelf.trash] += disk.stored;
-	return 0;
-}
-
-static int usage_of_region(void *ctx, const struct region *region)
-{
-	struct text_walk *w = ctx;
-	uint32_t only = w->region;
-	if (only && only != region->no)
-		return 0;
-	memset(w->stored, 0, sizeof w->stored);
-	memset(w->count, 0, sizeof w->count);
-	w->region = region->no;
-	int r = image_each_all(w->ask->txn, 0, sum_row, w);
-	w->region = only;
-	buf_addf(w->text, "%-20s %8" PRIu64 " %16" PRIu64 " %8" PRIu64 " %16" PRIu64 "\n", region->name, w->count[0], w->stored[0],
-		 w->count[1], w->stored[1]);
-	return r < 0 ? r : 0;
-}
-
-static int text_usage(struct text_walk *w)
-{
-	buf_addf(w->text, "%-20s %8s %16s %8s %16s\n", "region", "images", "stored", "trash", "trash-stored");
-	return region_each(w->ask->txn, 0, usage_of_region, w);
 }
 
 /* ---- .log: time, account, uid, operation, path, result, detail; between tabs ------------------- */
@@ -279,7 +243,7 @@ static int text_of_file(const struct tree_ask *a, enum tree_file f, struct buf *
 		w.region = (uint32_t)node_number(a->node);
 	switch (f) {
 	case FILE_LIST: return text_list(&w);
-	case FILE_USAGE: return text_usage(&w);
+	case FILE_USAGE: return tree_usage_text(a, ret);
 	case FILE_LOG: return text_log(&w);
 	case FILE_METRICS: return text_metrics(&w);
 	case FILE_POLICY: return text_policy(&w);
@@ -292,11 +256,17 @@ static int text_of_file(const struct tree_ask *a, enum tree_file f, struct buf *
 int tree_file_text(struct service *s, const struct who *w, uint64_t node, struct buf *ret, struct error *err)
 {
 	struct tree_ask a = { s, w, NULL, node, err };
-	int r = cat_begin(s->catalog, &a.txn, err);
+	bool bills = node_kind(node) == NODE_BILLS;
+	/* A month that is over is closed first. */
+	int r = bills || node_slot(node) == SLOT_FILE + FILE_USAGE ? ledger_roll(s, err) : 0;
+	if (!r)
+		r = cat_begin(s->catalog, &a.txn, err);
 	if (r)
 		return r;
 	if (node_is_in_image(node))
 		r = text_of_image(&a, ret);
+	else if (bills)
+		r = tree_bills_text(&a, ret);
 	else
 		r = text_of_file(&a, (enum tree_file)(node_slot(node) - SLOT_FILE), ret);
 	cat_end(&a.txn);

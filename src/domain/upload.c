@@ -23,7 +23,9 @@
 #include "domain/gc.h"
 #include "domain/names.h"
 #include "domain/policy.h"
+#include "domain/price.h"
 #include "domain/probe.h"
+#include "domain/runs.h"
 #include "domain/trash.h"
 
 /* A file of another name beside a disk that is there may be an editor's: only above this size is it taken for a new disk. */
@@ -315,7 +317,9 @@ static int apply_verdict(struct cat_txn *txn, struct settle *s, struct image *i,
 		 v->reason[0] ? v->reason : i->from ? i->from_text : "");
 	act_node_changed(a, node_disk(disk), false);
 	act_node_changed(a, node_image(i->node, SLOT_DIR), false);
-	return r ? r : image_put(txn, i);
+	if (!r)
+		r = image_put(txn, i);
+	return r || !image_is_running(i) ? r : runs_begin(txn, i);
 }
 
 /* A copy that is wholly its origin's map takes what that takes. */
@@ -631,11 +635,16 @@ static int do_lineage(struct cat_txn *txn, struct act *a, struct error *err)
 	from.used = from.shelf.type != TYPE_INSTANCE;
 	from.last_used = clock_real();
 	image_path_for(txn, a->who, &from, &path);
+	r = terms_inherit(txn, &d.image, &from, err);
+	if (r)
+		return r;
 	d.image.from = from.id;
 	d.image.from_shared = from.from_shared || (from.owner != d.image.owner && from.shelf.type == TYPE_CUSTOM);
 	snprintf(d.image.from_text, sizeof d.image.from_text, "%s", path.data);
 	r = image_put(txn, &from);
-	return r ? r : image_put(txn, &d.image);
+	if (!r)
+		r = image_put(txn, &d.image);
+	return r || !image_is_running(&d.image) ? r : runs_review(txn, &d.image);
 }
 
 int upload_lineage(struct service *s, const struct who *w, uint64_t to_disk_node, const struct image *from,

@@ -10,7 +10,7 @@
 static bool listing_lasts(const struct ask *a, uint64_t node)
 {
 	struct shelf shelf;
-	return !node_is_in_image(node) && !(tree_shelf(&a->who, node, &shelf) && shelf.trash);
+	return !node_is_in_image(node) && node_kind(node) != NODE_BILLS && !(tree_shelf(&a->who, node, &shelf) && shelf.trash);
 }
 
 void op_opendir(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)

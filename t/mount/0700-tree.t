@@ -14,7 +14,7 @@ is 'the root has the regions and accounts' "$(ls | xargs)" \
 is 'a region has the five types' "$(ls ap-beijing | xargs)" 'custom instances marketplace public shared'
 is 'the own name under accounts is a link to ..' "$(readlink "accounts/$(id -un)")" ..
 ok 'and leads to the own view' test -d "accounts/$(id -un)/ap-beijing/custom"
-is 'ls -a of the root' "$(ls -A | grep '^\.' | xargs)" '.account .list .log .metrics .policy .usage .why'
+is 'ls -a of the root' "$(ls -A | grep '^\.' | xargs)" '.account .bills .list .log .metrics .policy .usage .why'
 is 'ls -a of a region' "$(ls -A ap-beijing | grep '^\.' | xargs)" '.list .policy .region .usage'
 ok 'the trash is there though nobody lists it' test -d ap-beijing/.trash
 is 'and has the types that things are deleted from' "$(ls ap-beijing/.trash | xargs)" 'custom instances marketplace public'
@@ -24,7 +24,7 @@ is 'modes of directories' "$(stat -c %A . ap-beijing ap-beijing/custom | sort -u
 is 'what can be written is shown as such' "$(stat -c '%a %n' .policy ap-beijing/.policy ap-beijing/.region .list .why .log | xargs)" \
 	'644 .policy 644 ap-beijing/.policy 644 ap-beijing/.region 444 .list 444 .why 444 .log'
 is 'a listing shows the same modes' "$(find . -maxdepth 1 -name '.*' -printf '%m %f\n' | sort -k2 | xargs)" \
-	'755 . 644 .account 444 .list 444 .log 444 .metrics 644 .policy 444 .usage 444 .why'
+	'755 . 644 .account 755 .bills 444 .list 444 .log 444 .metrics 644 .policy 444 .usage 444 .why'
 
 begin 'an image'
 make_disk "$T/a.img" 8 3 1
@@ -43,7 +43,7 @@ is 'size' "$(stat -c %s ap-beijing/custom/web/disk)" $((8 << 20))
 begin '.status and the extended attributes'
 facts=ap-beijing/custom/web/.status
 is 'keys and their order' "$(cut -d: -f1 $facts | xargs)" \
-	'id state protected sealed format virtual stored stored-alone digest created changed last-used owner'
+	'id state protected sealed format virtual stored stored-alone digest created changed last-used owner start-price'
 like 'id' "$(grep ^id: $facts)" '^id: img-[0-9a-f]{8}$'
 is 'state' "$(grep ^state: $facts)" 'state: available'
 is 'reading sealed it' "$(grep ^sealed: $facts)" 'sealed: yes'
@@ -86,8 +86,8 @@ is '.log: who did what with what result' "$(head -n 1 .log | cut -f 2-6)" \
 like '.log: when' "$(head -n 1 .log)" '^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z'
 is '.log: an import is in it once it is done' "$(awk -F '\t' '$4 == "import" { print $5, $6 }' .log)" 'ap-beijing/custom/web ok'
 is '.log is oldest first' "$(cut -f 1 .log | sort -c && echo sorted)" sorted
-like '.usage counts' "$(grep ap-beijing .usage)" '^ap-beijing +1 +[1-9][0-9]+ +0 +0$'
-is "a region's .usage has only itself" "$(tail -n +2 ap-beijing/.usage | wc -l)" 1
+like '.usage counts' "$(grep ap-beijing .usage)" '^ap-beijing +storage +images +1 +[1-9][0-9.]* [KM]iB '
+is "a region's .usage has only itself" "$(grep -c storage ap-beijing/.usage)" 1
 is '.metrics is Prometheus text' "$(grep -cvE '^(# (HELP|TYPE) imagefs_[a-z_]+ .+|imagefs_[a-z_]+ [0-9]+)$' .metrics)" 0
 like '.metrics counts' "$(grep ^imagefs_objects .metrics)" '^imagefs_objects [1-9]'
 is '.policy tells the default' "$(grep images-per-region .policy)" 'images-per-region 10'
