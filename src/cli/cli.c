@@ -10,7 +10,8 @@
 
 const struct command *const commands[] = {
 	&command_init, &command_mount, &command_umount, &command_serve, &command_import, &command_export, &command_status,
-	&command_why, &command_check, &command_gc, &command_account, &command_region, &command_policy, &command_version, &command_help, NULL,
+	&command_why, &command_check, &command_gc, &command_account, &command_region, &command_policy, &command_usage,
+	&command_version, &command_help, NULL,
 };
 
 const struct command *command_find(const char *name)

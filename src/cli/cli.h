@@ -26,7 +26,7 @@ struct command {
 };
 
 extern const struct command command_init, command_mount, command_umount, command_serve, command_import, command_export,
-	command_status, command_why, command_check, command_gc, command_account, command_region, command_policy, command_version,
+	command_status, command_why, command_check, command_gc, command_account, command_region, command_policy, command_usage, command_version,
 	command_help;
 
 /* All of them, NULL at the end; and the one of this name, or NULL. */

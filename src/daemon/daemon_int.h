@@ -56,6 +56,7 @@ int request_status(struct client *, struct error *err) MUST_USE;
 int request_leaving(struct client *, struct error *err) MUST_USE;
 int request_check(struct client *, const char *arguments, struct error *err) MUST_USE;
 int request_gc(struct client *, const char *arguments, struct error *err) MUST_USE;
+int request_usage(struct client *, const char *arguments, struct error *err) MUST_USE;
 int request_manage(struct client *, const char *arguments, struct error *err) MUST_USE;
 
 #endif

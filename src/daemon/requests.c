@@ -176,3 +176,10 @@ int request_manage(struct client *c, const char *arguments, struct error *err)
 	struct sink sink = sink_to(&sending);
 	return work_manage(c->daemon->service, c->peer.uid, arguments, &sink, err);
 }
+
+int request_usage(struct client *c, const char *arguments, struct error *err)
+{
+	struct sending sending = { .client = c };
+	struct sink sink = sink_to(&sending);
+	return work_usage(c->daemon->service, c->peer.uid, arguments, &sink, err);
+}

@@ -9,6 +9,7 @@
 #include "domain/check.h"
 #include "domain/gc.h"
 #include "domain/manage.h"
+#include "domain/usage.h"
 
 void sink_fact(const struct sink *s, const char *format, ...)
 {
@@ -106,5 +107,20 @@ int work_manage(struct service *service, uint32_t uid, const char *request, cons
 		r = manage(service, &who, request, &facts, err);
 	if (r == 0 && facts.len)
 		sink_facts(s, facts.data);
+	return r;
+}
+
+/* As the account of this uid, line by line. */
+int work_usage(struct service *service, uint32_t uid, const char *request, const struct sink *s, struct error *err)
+{
+	AUTO_BUF struct buf text = BUF_INIT;
+	struct who who;
+	int r = manage_who(service, uid, &who, err);
+	if (r == 0)
+		r = usage_request(service, &who, request, &text, err);
+	for (char *line = text.data, *end; r == 0 && line && s->line && (end = strchr(line, '\n')); line = end + 1) {
+		*end = 0;
+		s->line(s->ctx, line);
+	}
 	return r;
 }
