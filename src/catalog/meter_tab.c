@@ -268,6 +268,19 @@ int meter_get(struct cat_txn *txn, uint64_t disk, struct meter *ret)
 	return r ? r : refresh(txn, ret);
 }
 
+int meter_written(struct cat_txn *txn, uint64_t disk, uint64_t *ret)
+{
+	struct key k;
+	struct bytes value;
+	struct meter m;
+	int r = db_get(txn, DB_METER, key_of_u64(&k, disk), &value);
+	if (!r)
+		r = decode(disk, value, &m);
+	if (!r)
+		*ret = m.written;
+	return r;
+}
+
 struct meter_walk {
 	struct cat_txn *txn;
 	int64_t end;

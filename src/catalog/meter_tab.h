@@ -64,6 +64,8 @@ struct meter_changes {
 int meter_note(struct cat_txn *, struct meter_changes *, uint64_t disk, int64_t bytes) MUST_USE;
 int meter_changes_write(struct cat_txn *, struct meter_changes *) MUST_USE;
 
+int meter_written(struct cat_txn *, uint64_t disk, uint64_t *ret) MUST_USE; /* of meter_get() only this, which is faster */
+
 /* The disk is being deleted (its row and its image's are still there). For disk_row_remove(). */
 int meter_leave(struct cat_txn *, uint64_t disk) MUST_USE;
 

@@ -13,6 +13,7 @@
 #include "domain/rights.h"
 #include "domain/names.h"
 #include "domain/policy.h"
+#include "domain/quota.h"
 #include "domain/tree_int.h"
 
 static int yes_or_no(const char *key, const char *value, bool *ret, struct error *err)
@@ -307,5 +308,7 @@ static int do_configure(struct cat_txn *txn, struct act *a, struct error *err)
 int act_configure(struct service *s, const struct who *w, uint64_t node, const char *text, struct error *err)
 {
 	struct act a = { .service = s, .who = w, .operation = "configure", .fn = do_configure, .node = node, .text = text };
-	return act_run(&a, err);
+	int r = act_run(&a, err);
+	quotas_changed(s->quotas);
+	return r;
 }

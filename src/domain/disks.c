@@ -12,8 +12,12 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/log.h"
+#include "catalog/meter_tab.h"
 #include "catalog/object_tab.h"
 #include "domain/gc.h"
+#include "domain/measure.h"
+#include "domain/quota.h"
 
 #define BUCKETS 1024
 #define MAX_IDLE 64
@@ -27,6 +31,7 @@ struct open_disk {
 	uint64_t idle_since;   /* order of becoming idle */
 	struct map_root pinned;
 	struct disk_gate gate;
+	struct quota_disk *quota;
 	struct open_disk *next;
 };
 
@@ -194,6 +199,8 @@ static int commit_fold(struct cat_txn *txn, void *arg, struct error *err)
 		r = move_root(txn, f);
 	if (!r && f->final)
 		r = release_holds(txn, f->number);
+	if (!r && f->final)
+		r = meter_set_written(txn, f->number, 0);
 	if (r)
 		return r == ERR_STALE ? r : fail(err, r, "the catalog could not take the chunks of disk %llu (%s)",
 						 (unsigned long long)f->number, err_name(r));
@@ -226,6 +233,16 @@ static struct map_root move_pin(struct disks *d, const struct fold *f)
 	return old;
 }
 
+static void set_moving(struct disks *d, uint64_t number, bool moving)
+{
+	WITH_LOCK(&d->lock);
+	struct open_disk *o = find(d, number);
+	if (o)
+		quota_moving(o->quota, moving);
+}
+
+static void on_emptied(void *ctx, uint64_t number) { set_moving(ctx, number, false); }
+
 static int on_commit(void *ctx, const struct fold *f, struct error *err)
 {
 	struct disks *d = ctx;
@@ -234,6 +251,7 @@ static int on_commit(void *ctx, const struct fold *f, struct error *err)
 	/* What it reads from must not be collected, whatever the catalog says: somebody may delete the disk right
 	 * after this commit. So the pin is there before it. */
 	gc_pin(d->service->gc, f->domain, &f->root);
+	set_moving(d, f->number, true);
 	int r = cat_write(d->service->catalog, commit_fold, &c, err);
 	if (!r) {
 		unpin = move_pin(d, f);
@@ -306,6 +324,15 @@ static void free_entry(struct open_disk *o)
 	free(o);
 }
 
+/* From here on what it has beside the pool is what its meter says. */
+static void leave_quota(struct disks *d, struct open_disk *o)
+{
+	struct error err;
+	if (!o->dropped && measure_disk(d->service, o->number, disk_overlay_stored(o->disk), &err))
+		log_warn("What was written to disk %llu is measured later: %s", (unsigned long long)o->number, err.text);
+	quota_close(&o->quota);
+}
+
 static void unlink_one(struct disks *d, struct open_disk *gone)
 {
 	struct open_disk **p = &d->buckets[gone->number % BUCKETS];
@@ -323,6 +350,7 @@ static void close_idle(struct disks *d, struct open_disk *o)
 	o->closing = true;
 	d->n_idle--;
 	pthread_mutex_unlock(&d->lock);
+	leave_quota(d, o);
 	disk_close(o->disk);
 	if (o->dropped)
 		forget_files(d, o->number);
@@ -339,6 +367,7 @@ void disks_free(struct disks *d)
 		while (d->buckets[i]) {
 			struct open_disk *o = d->buckets[i];
 			d->buckets[i] = o->next;
+			quota_close(&o->quota);
 			disk_close(o->disk);
 			free_entry(o);
 		}
@@ -382,7 +411,7 @@ static int open_disk(struct disks *d, uint64_t number, struct open_disk **ret, s
 		return r;
 	struct disk_conf conf = {
 		.store = d->service->store,
-		.hooks = { on_commit, on_hold, d },
+		.hooks = { .commit = on_commit, .emptied = on_emptied, .hold = on_hold, .ctx = d },
 		.overlay_dir = d->overlay_dir,
 		.number = number,
 		.domain = row.domain,
@@ -401,6 +430,7 @@ static int open_disk(struct disks *d, uint64_t number, struct open_disk **ret, s
 		return r;
 	}
 	gate_init(&o->gate);
+	o->quota = quota_open(d->service->quotas, number, o->disk);
 	*ret = o;
 	return 0;
 }
@@ -463,6 +493,12 @@ struct disk_gate *disks_gate(struct disks *d, struct disk *disk)
 {
 	WITH_LOCK(&d->lock);
 	return &find(d, disk_number(disk))->gate;
+}
+
+struct quota_disk *disks_quota(struct disks *d, struct disk *disk)
+{
+	WITH_LOCK(&d->lock);
+	return find(d, disk_number(disk))->quota;
 }
 
 void disks_ask_again(struct disks *d, uint64_t number)

@@ -25,6 +25,10 @@ struct disk_gate {
 struct disk_gate *disks_gate(struct disks *, struct disk *);
 void disks_ask_again(struct disks *, uint64_t number); /* if it is open */
 
+/* What it counts against (quota.h); NULL: nothing. Valid while one has the disk. */
+struct quota_disk;
+struct quota_disk *disks_quota(struct disks *, struct disk *);
+
 /* It is gone from the catalog: closed when its last user is done, overlay files removed. */
 void disks_drop(struct disks *, uint64_t number);
 unsigned disks_open_count(struct disks *);

@@ -24,6 +24,7 @@
 #include "catalog/ledger_clock.h"
 #include "domain/gc_int.h"
 #include "domain/ledger.h"
+#include "domain/measure.h"
 
 #define ROUND (INT64_C(60) * 1000000000) /* between two full runs */
 #define TICK (INT64_C(600) * 1000000000) /* between two marks of the ledger's clock */
@@ -205,6 +206,8 @@ static int sweep_once(struct gc_work *w, struct error *err)
 static int run_rows(struct gc_work *w, struct error *err)
 {
 	int r = sweep_once(w, err);
+	if (r == 0)
+		r = measure_overlays(w->service, err);
 	if (r == 0)
 		r = gc_trash(w, err);
 	return r ? r : gc_pending(w, err);

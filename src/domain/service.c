@@ -24,7 +24,9 @@
 #include "domain/disks.h"
 #include "domain/gc.h"
 #include "domain/ledger.h"
+#include "domain/measure.h"
 #include "domain/names.h"
+#include "domain/quota.h"
 #include "domain/test_clock.h"
 
 #define LOCK_WAIT (INT64_C(2) * 1000000000)
@@ -265,6 +267,13 @@ static void stop_ledger(struct service *s)
 		log_warn("The ledger's clock could not be written down: %s", err.text);
 }
 
+static void measure_last(struct service *s)
+{
+	struct error err;
+	if (measure_overlays(s, &err))
+		log_warn("What was written is measured when the store is opened again: %s", err.text);
+}
+
 int service_open(struct service **ret, const char *dir, const struct service_options *options, struct error *err)
 {
 	static const struct service_options defaults;
@@ -285,6 +294,7 @@ int service_open(struct service **ret, const char *dir, const struct service_opt
 		service_close(s);
 		return r;
 	}
+	s->quotas = quotas_new(s);
 	s->disks = disks_new(s);
 	s->gc = gc_new(s);
 	*ret = s;
@@ -297,8 +307,11 @@ void service_close(struct service *s)
 		return;
 	if (s->gc)
 		gc_stop(s->gc);
-	if (s->disks)
+	if (s->disks) {
 		disks_free(s->disks);
+		measure_last(s);
+	}
+	quotas_free(s->quotas);
 	gc_free(s->gc);
 	if (s->store)
 		store_close(s->store);

@@ -44,6 +44,7 @@ struct service {
 	struct catalog *catalog;
 	struct store *store;
 	struct service_events events; /* set by the daemon before anything is served */
+	struct quotas *quotas;        /* bytes-per-region: domain/quota.h */
 	struct disks *disks;          /* open ones: domain/disks.h */
 	struct gc *gc;                /* background: domain/gc.h */
 	struct test_clock *test_clock; /* NULL: the store has none */

@@ -15,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/num.h"
+#include "catalog/meter_tab.h"
 #include "catalog/object_tab.h"
 #include "catalog/region.h"
 #include "domain/act.h"
@@ -25,6 +26,7 @@
 #include "domain/policy.h"
 #include "domain/price.h"
 #include "domain/probe.h"
+#include "domain/quota.h"
 #include "domain/runs.h"
 #include "domain/trash.h"
 
@@ -255,6 +257,7 @@ struct settle {
 	struct verdict verdict;
 	bool take_over; /* this upload replaces the image's disk */
 	bool measured;  /* what it takes in the store is known */
+	uint64_t left;  /* bytes of its overlay, when it is not folded */
 };
 
 static int fill_setting(struct cat_txn *txn, struct image *i, enum setting_key key, const char *value)
@@ -367,7 +370,9 @@ static int do_apply(struct cat_txn *txn, struct act *a, struct error *err)
 	int r = read_rows(txn, a->node, &d, err);
 	if (!r && d.image.used)
 		return 0;
-	return r ? r : apply_verdict(txn, s, &d.image, d.row.no, err);
+	if (!r)
+		r = apply_verdict(txn, s, &d.image, d.row.no, err);
+	return r ? r : meter_set_written(txn, d.row.no, s->left);
 }
 
 /* What the whole of it takes in the store, for du: every object once. */
@@ -425,6 +430,15 @@ static void after_commit(struct settle *s)
 			e->inode(e->ctx, s->act.events[n].node, s->act.events[n].content);
 }
 
+/* Over policy bytes-per-region nothing becomes available, however its bytes came to be there. What is there stays. */
+static int judge_bytes(struct service *s, struct disk *disk, struct verdict *v, struct error *err)
+{
+	int r = quota_check(disks_quota(s->disks, disk), err);
+	if (r == -EDQUOT)
+		judge(v, STATE_PENDING, r, err ? err->text : "");
+	return r == -EDQUOT ? 0 : r;
+}
+
 static int settle_disk(struct settle *s, const struct tree_disk *d, struct disk *disk, enum upload_end end, struct error *err)
 {
 	struct disks_final final = { on_final_fold, s };
@@ -434,7 +448,9 @@ static int settle_disk(struct settle *s, const struct tree_disk *d, struct disk 
 		judge(&s->verdict, STATE_FAILED, 0, "a write had failed: do the upload again");
 	else
 		look(s->act.service, &d->image, disk, end, &s->verdict);
-	int r;
+	int r = s->verdict.state == STATE_AVAILABLE ? judge_bytes(s->act.service, disk, &s->verdict, err) : 0;
+	if (r)
+		return r;
 	if (s->verdict.state == STATE_AVAILABLE) {
 		r = disks_fold(s->act.service->disks, disk, &final, err);
 		if (!r) {
@@ -445,6 +461,7 @@ static int settle_disk(struct settle *s, const struct tree_disk *d, struct disk 
 		return r;
 	}
 	s->act.fn = do_apply;
+	s->left = disk_overlay_stored(disk);
 	/* A whole disk is not given up for one that is not: that one stays beside it, to be continued or removed. */
 	r = s->take_over && d->image.disk && image_is_settled(&d->image) ? 0 : act_run(&s->act, err);
 	if (!r && s->verdict.code)

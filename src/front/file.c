@@ -92,9 +92,11 @@ static int load_text(struct front *front, struct file *f, struct error *err)
 static int fill_disk(struct front *front, struct file *f, struct error *err)
 {
 	int r = disks_get(front->service->disks, node_number(f->node), &f->disk, err);
-	if (!r)
-		f->gate = disks_gate(front->service->disks, f->disk);
-	return r;
+	if (r)
+		return r;
+	f->gate = disks_gate(front->service->disks, f->disk);
+	f->quota = disks_quota(front->service->disks, f->disk);
+	return 0;
 }
 
 /* Bring into memory what the kind needs. */

@@ -35,6 +35,7 @@ struct file {
 	bool writable;
 	struct disk *disk;    /* FILE_IS_DISK */
 	struct disk_gate *gate; /* its */
+	struct quota_disk *quota;
 	struct disk_ahead ahead;
 	bool pinned;             /* reads come from this moment of the disk; guarded by lock when it is set */
 	struct map_root root;

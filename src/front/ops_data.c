@@ -10,6 +10,7 @@
 #include "domain/acts.h"
 #include "domain/rights.h"
 #include "domain/gc.h"
+#include "domain/quota.h"
 #include "domain/upload.h"
 #include "front/front_int.h"
 
@@ -119,12 +120,49 @@ static int note_failure(struct ask *a, struct file *f, int r)
 	return r;
 }
 
+/* Policy bytes-per-region: what is taken is given back by quota_done(). */
+static int ask_for_bytes(struct ask *a, struct file *f, uint64_t bytes)
+{
+	session_blocking_begin(); /* the disk may be folded to make room */
+	int r = quota_ask(f->quota, bytes, &a->err);
+	session_blocking_end();
+	return r;
+}
+
+/* What takes nothing goes on even over the limit. */
+static int take_bytes(struct ask *a, struct file *f, uint64_t bytes)
+{
+	return bytes == 0 || quota_take(f->quota, bytes) ? 0 : ask_for_bytes(a, f, bytes);
+}
+
+/* What is written is stored in whole blocks. */
+static uint64_t blocks_of(uint64_t offset, uint64_t len)
+{
+	return len ? round_up(offset + len, BLOCK_SIZE) - round_down(offset, BLOCK_SIZE) : 0;
+}
+
+/* *ret_taken is all that is written, or only what that adds to the overlay when there is no room for more. (Zeros in the overlay take nothing until
+ * they are written: then it is asked, which measures what is there, and does not go by what was taken.) */
+static int take_for_write(struct ask *a, struct file *f, uint64_t offset, uint64_t len, uint64_t *ret_taken)
+{
+	*ret_taken = blocks_of(offset, len);
+	if (quota_take(f->quota, *ret_taken))
+		return 0;
+	*ret_taken = disk_new_bytes(f->disk, offset, len);
+	return ask_for_bytes(a, f, *ret_taken);
+}
+
 static int write_disk(struct ask *a, struct file *f, const char *buf, size_t size, uint64_t offset)
 {
 	WITH_GATE(f->gate);
+	uint64_t bytes = 0;
 	int r = disk_may_change(a, f, offset + size);
 	if (!r)
-		r = disk_write(f->disk, buf, size, offset, &a->err);
+		r = take_for_write(a, f, offset, size, &bytes);
+	if (r)
+		return note_failure(a, f, r);
+	r = disk_write(f->disk, buf, size, offset, &a->err);
+	quota_done(f->quota, bytes);
 	return note_failure(a, f, r);
 }
 
@@ -204,6 +242,24 @@ void op_write(fuse_req_t req, fuse_ino_t node, const char *buf, size_t size, off
 
 /* ---- holes ------------------------------------------------------------------------------------------------- */
 
+/* Of zeros, and of what is copied, only what shares a unit with something else is stored. */
+static uint64_t edges(uint64_t offset, uint64_t len, uint64_t unit)
+{
+	uint64_t end = offset + len, whole = round_up(offset, unit), rest = round_down(end, unit);
+	return whole > rest ? blocks_of(offset, len) : blocks_of(offset, whole - offset) + blocks_of(rest, end - rest);
+}
+
+static int zero_range(struct ask *a, struct file *f, uint64_t offset, uint64_t len)
+{
+	uint64_t bytes = edges(offset, len, BLOCK_SIZE);
+	int r = take_bytes(a, f, bytes);
+	if (r)
+		return r;
+	r = disk_zero(f->disk, offset, len, &a->err);
+	quota_done(f->quota, bytes);
+	return r;
+}
+
 static int allocate(struct ask *a, struct file *f, int mode, uint64_t offset, uint64_t len)
 {
 	uint64_t end = offset + len;
@@ -216,7 +272,7 @@ static int allocate(struct ask *a, struct file *f, int mode, uint64_t offset, ui
 		r = disk_truncate(f->disk, end, &a->err);
 	uint64_t size = disk_size(f->disk);
 	if (!r && zero && offset < size)
-		r = disk_zero(f->disk, offset, MIN(len, size - offset), &a->err);
+		r = zero_range(a, f, offset, MIN(len, size - offset));
 	return note_failure(a, f, r);
 }
 
@@ -296,6 +352,19 @@ static int note_end(struct ask *a, struct file *from, const struct map_root *roo
 	return r == -ENXIO ? 0 : r;
 }
 
+/* Whole chunks that lie alike in both are shared; all else is copied as bytes. */
+static int copy_range(struct ask *a, struct file *from, const struct map_root *root, uint64_t size, uint64_t from_off, struct file *to,
+		      uint64_t to_off, uint64_t len)
+{
+	uint64_t bytes = from_off % CHUNK_SIZE == to_off % CHUNK_SIZE ? edges(to_off, len, CHUNK_SIZE) : len;
+	int r = take_bytes(a, to, bytes);
+	if (r)
+		return r;
+	r = disk_copy(to->disk, to_off, disk_domain(from->disk), root, size, from_off, len, &a->err);
+	quota_done(to->quota, bytes);
+	return r;
+}
+
 static int copy(struct ask *a, struct file *from, uint64_t from_off, struct file *to, uint64_t to_off, uint64_t len, uint64_t *ret)
 {
 	if (from->kind != FILE_IS_DISK || to->kind != FILE_IS_DISK || from->disk == to->disk)
@@ -313,7 +382,7 @@ static int copy(struct ask *a, struct file *from, uint64_t from_off, struct file
 	struct map_root root = from->pinned ? from->root : disk_root(from->disk);
 	r = may_copy(a, from, to, to_off + len, &root);
 	if (!r)
-		r = disk_copy(to->disk, to_off, disk_domain(from->disk), &root, size, from_off, len, &a->err);
+		r = copy_range(a, from, &root, size, from_off, to, to_off, len);
 	if (!r && from_off == to_off)
 		r = note_end(a, from, &root, size, from_off + len, to);
 	return note_failure(a, to, r);

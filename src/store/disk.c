@@ -186,6 +186,15 @@ bool disk_dirty(struct disk *d)
 uint64_t disk_overlay_bytes(struct disk *d) { return overlay_bytes(d->overlay); }
 uint64_t disk_overlay_stored(struct disk *d) { return overlay_stored(d->overlay); }
 
+uint64_t disk_new_bytes(struct disk *d, uint64_t offset, uint64_t len)
+{
+	uint64_t block = offset / BLOCK_SIZE, end = div_up(offset + len, BLOCK_SIZE), bytes = 0;
+	for (; len && block < end; block++)
+		if (!(overlay_bits(d->overlay, block / CHUNK_BLOCKS) >> block % CHUNK_BLOCKS & 1))
+			bytes += BLOCK_SIZE;
+	return bytes;
+}
+
 void disk_progress(struct disk *d, uint64_t *ret_done, uint64_t *ret_todo)
 {
 	uint64_t chunks = div_up(overlay_bytes(d->overlay), CHUNK_SIZE), absorbed = 0;

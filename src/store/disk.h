@@ -58,6 +58,9 @@ struct fold {
 struct disk_hooks {
 	int (*commit)(void *ctx, const struct fold *, struct error *err);
 
+	/* What was committed has left the overlay now, or stays in it for some reason. NULL: nobody cares. */
+	void (*emptied)(void *ctx, uint64_t number);
+
 	/* Before the first range of `from` is noted in `number`: hold a reference to that map for this disk, in the disk's domain
 	 * (borrowing it from `lender`, where it is known, if that is another), durably, until the next commit with `final`. */
 	int (*hold)(void *ctx, uint64_t number, uint32_t domain, const struct map_root *from, uint32_t lender, struct error *err);
@@ -86,6 +89,9 @@ struct map_root disk_root(struct disk *); /* of the map alone; complete only if 
 bool disk_dirty(struct disk *);           /* overlay or splices hold something */
 uint64_t disk_overlay_bytes(struct disk *);
 uint64_t disk_overlay_stored(struct disk *); /* the same without zeros: what it takes on the host */
+
+/* How many bytes the overlay would grow by if this range were written now, in whole blocks: those of it that it has are written in place. */
+uint64_t disk_new_bytes(struct disk *, uint64_t offset, uint64_t len);
 
 /* Returns the bytes read (less only at the end of the disk), or an error. Sequential reads are noticed through
  * `ahead`, kept per open file by the caller (zero it first; may be NULL): prefetch follows it. */

@@ -328,6 +328,8 @@ int commit_batch(struct disk *d, const struct commit *c, struct error *err)
 		r = take_over(&j, err);
 	if (r == 0)
 		punch_committed(&j);
+	if (d->hooks.emptied)
+		d->hooks.emptied(d->hooks.ctx, d->number);
 	for (unsigned i = 0; i < j.n_full; i++)
 		pack_free(j.full[i]);
 	map_nodes_free(&j.nodes);
