@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "daemon/daemon.h"
+#include "front/notes.h"
 
 int main(int argc, char **argv)
 {
@@ -13,6 +14,8 @@ int main(int argc, char **argv)
 		return command_help.run(0, NULL), EXIT_USAGE;
 	if (strcmp(argv[1], "daemon") == 0 && argc == 3)
 		return daemon_main(argv[2]); /* hidden: the keeper executes it */
+	if (strcmp(argv[1], "notifier") == 0 && argc == 2)
+		return notifier_main(); /* hidden: the daemon executes it */
 	signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error to report, not a death */
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
 		return command_help.run(0, NULL);

@@ -1,158 +1,242 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* notify: a queue of what kernels must forget, and the thread that tells them.
+/* notify: the daemon's side of notes.h: a ring and a notifier process for each connection.
  *
- * The kernel takes the locks of the inodes concerned while it is told, and may hold them for a request that waits
- * for us: only a thread that carries out no request may wait for that. When it gets stuck and the queue is
- * full, new notes are dropped: then caches end by their timeouts.
+ * A notifier that hangs is never waited for: it is asked after in passing, and else left to whoever adopts it. It has nothing
+ * of the daemon's but the connection's own descriptor. One that died is replaced.
  */
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
+#include "base/num.h"
+#include "front/notes.h"
 #include "front/session_int.h"
 
-#define NOTES_MAX 20000
+#define PROGRAM "/proc/self/exe"
+#define FLUSH_MS 5000
 
-struct note {
-	struct note *next;
-	bool has_but;
-	uint32_t but;   /* the connection that is not told */
-	uint64_t node;  /* the parent, when there is a name */
-	int64_t offset, len;
-	size_t name_len; /* 0: of the inode */
-	char name[];
-};
+extern char **environ;
 
-static void send_note(const struct note *n, struct fuse_session *fuse)
+/* ---- processes */
+
+/* Descriptors 4 and up are closed: among those that the keeper handed down is the lock of the store. */
+static int spawn(int wake, int fuse, int ring, pid_t *ret)
 {
-	/* ENOENT, ENOTCONN: it does not know it anyway. */
-	if (n->name_len)
-		(void)fuse_lowlevel_notify_inval_entry(fuse, n->node, n->name, n->name_len);
-	else
-		(void)fuse_lowlevel_notify_inval_inode(fuse, n->node, n->offset, n->len);
+	char program[] = "imagefs", verb[] = "notifier", *argv[] = { program, verb, NULL };
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t every;
+
+	sigfillset(&every); /* a Ctrl-C is the keeper's */
+	posix_spawn_file_actions_init(&files);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigmask(&attr, &every);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+	int code = posix_spawn_file_actions_adddup2(&files, wake, NOTIFIER_WAKE);
+	code = code ? code : posix_spawn_file_actions_adddup2(&files, fuse, NOTIFIER_FUSE);
+	code = code ? code : posix_spawn_file_actions_adddup2(&files, ring, NOTIFIER_RING);
+	code = code ? code : posix_spawn_file_actions_addclosefrom_np(&files, NOTIFIER_RING + 1);
+	code = code ? code : posix_spawn(ret, PROGRAM, &files, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&files);
+	return -code;
 }
 
-static void send_to_all(struct sessions *all, const struct note *n)
+static bool has_left(pid_t pid)
+{
+	return waitpid(pid, NULL, WNOHANG) != 0; /* also when there is no such child */
+}
+
+/* Of those that were told to leave. all->lock is held. */
+static void reap(struct sessions *all)
+{
+	unsigned kept = 0;
+	for (unsigned i = 0; i < all->n_leaving; i++)
+		if (!has_left(all->leaving[i]))
+			all->leaving[kept++] = all->leaving[i];
+	all->n_leaving = kept;
+}
+
+/* No memory: it stays a zombie until we end. */
+static void let_go(struct sessions *all, pid_t pid)
+{
+	WITH_LOCK(&all->lock);
+	pid_t *more = realloc(all->leaving, (all->n_leaving + 1) * sizeof *more);
+	if (more) {
+		all->leaving = more;
+		more[all->n_leaving++] = pid;
+	}
+	reap(all);
+}
+
+/* ---- a connection's */
+
+static int start(struct notes *n, int fuse)
+{
+	int pair[2];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+		return -errno;
+	AUTO_FD int theirs = pair[1];
+	int r = spawn(theirs, fuse, n->memory, &n->pid);
+	if (r) {
+		close(pair[0]);
+		return r;
+	}
+	n->wake = pair[0];
+	return 0;
+}
+
+static int make_ring(struct notes *n)
+{
+	n->memory = memfd_create("imagefs-notes", MFD_CLOEXEC);
+	if (n->memory < 0 || ftruncate(n->memory, sizeof *n->ring))
+		return -errno;
+	void *m = mmap(NULL, sizeof *n->ring, PROT_READ | PROT_WRITE, MAP_SHARED, n->memory, 0);
+	if (m == MAP_FAILED)
+		return -errno;
+	n->ring = m;
+	return 0;
+}
+
+void notes_init(struct notes *n)
+{
+	pthread_mutex_init(&n->lock, NULL);
+	n->memory = n->wake = -1;
+}
+
+int notes_begin(struct link *l, struct error *err)
+{
+	int r = make_ring(&l->notes);
+	if (!r)
+		r = start(&l->notes, l->conn.fd);
+	return r ? fail(err, r, "There is no notifier to be had for the mount on %s: %s", l->conn.dir, strerror(-r)) : 0;
+}
+
+void notes_end(struct link *l)
+{
+	struct notes *n = &l->notes;
+	if (n->wake >= 0) {
+		close(n->wake);
+		let_go(l->all, n->pid);
+	}
+	if (n->ring)
+		munmap(n->ring, sizeof *n->ring);
+	if (n->memory >= 0)
+		close(n->memory);
+	pthread_mutex_destroy(&n->lock);
+}
+
+static void replace(struct link *l)
+{
+	struct notes *n = &l->notes;
+	close(n->wake);
+	n->wake = -1;
+	let_go(l->all, n->pid);
+	int r = start(n, l->conn.fd);
+	if (r)
+		log_error("the mount on %s has lost its notifier, and there is no other to be had: %s", l->conn.dir, strerror(-r));
+}
+
+static void wake(struct link *l)
+{
+	struct notes *n = &l->notes;
+	/* EAGAIN: there is more than one bell unheard. Anything else: it is dead. */
+	if (n->wake >= 0 && send(n->wake, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN)
+		replace(l);
+}
+
+static void copy_in(struct notes_ring *r, uint64_t at, const void *from, size_t len)
+{
+	size_t to = at % NOTES_SIZE, first = MIN(len, NOTES_SIZE - to);
+	memcpy(r->bytes + to, from, first);
+	memcpy(r->bytes, (const char *)from + first, len - first);
+}
+
+/* The notifier sleeps only when it has seen that there is nothing more: it is woken when it had carried out all before this. */
+static void put(struct link *l, const void *note, uint32_t len)
+{
+	WITH_LOCK(&l->notes.lock);
+	struct notes_ring *r = l->notes.ring;
+	uint64_t head = r->head;
+	if (sizeof len + len > NOTES_SIZE - (head - r->tail)) {
+		r->lost = true;
+		wake(l);
+		return;
+	}
+	copy_in(r, head, &len, sizeof len);
+	copy_in(r, head + sizeof len, note, len);
+	r->head = head + sizeof len + len;
+	if (r->tail == head)
+		wake(l);
+}
+
+/* ---- all of them */
+
+static void put_to_all(struct sessions *all, const struct conn *but, const void *note, uint32_t len)
 {
 	unsigned count;
 	AUTO_FREE struct link **links = links_snapshot(all, &count);
 
 	for (unsigned i = 0; i < count; i++) {
-		if (!(n->has_but && links[i]->conn.no == n->but) && links[i]->answer_len)
-			send_note(n, links[i]->conn.fuse);
+		if (!(but && links[i]->conn.no == but->no) && links[i]->answer_len)
+			put(links[i], note, len);
 		link_release(links[i]);
 	}
 }
 
-/* The next one; waits for it. NULL at the end. */
-static struct note *next_note(struct notes *q)
-{
-	WITH_LOCK(&q->lock);
-
-	q->sending = false;
-	pthread_cond_broadcast(&q->changed);
-	while (!q->first && !q->ending)
-		pthread_cond_wait(&q->changed, &q->lock);
-	struct note *n = q->ending ? NULL : q->first;
-	if (!n)
-		return NULL;
-	q->first = n->next;
-	if (!q->first)
-		q->last = &q->first;
-	q->count--;
-	q->sending = true;
-	return n;
-}
-
-static void *notify_thread(void *arg)
-{
-	struct sessions *all = arg;
-	struct note *n;
-
-	pthread_setname_np(pthread_self(), "notify");
-	while ((n = next_note(&all->notes))) {
-		send_to_all(all, n);
-		free(n);
-	}
-	return NULL;
-}
-
-int notes_begin(struct sessions *all, struct error *err)
-{
-	struct notes *q = &all->notes;
-
-	pthread_mutex_init(&q->lock, NULL);
-	pthread_cond_init(&q->changed, NULL);
-	q->last = &q->first;
-	int r = thread_start(&q->thread, notify_thread, all);
-	return r < 0 ? fail(err, r, "There is no thread to be had: %s", strerror(-r)) : 0;
-}
-
-static void tell_end(struct notes *q)
-{
-	WITH_LOCK(&q->lock);
-	q->ending = true;
-	pthread_cond_broadcast(&q->changed);
-}
-
-void notes_end(struct sessions *all)
-{
-	struct notes *q = &all->notes;
-	struct note *n;
-
-	tell_end(q);
-	pthread_join(q->thread, NULL);
-	while ((n = q->first)) {
-		q->first = n->next;
-		free(n);
-	}
-	pthread_mutex_destroy(&q->lock);
-	pthread_cond_destroy(&q->changed);
-}
-
-static void add(struct notes *q, struct note *n)
-{
-	WITH_LOCK(&q->lock);
-
-	if (q->count >= NOTES_MAX || q->ending) {
-		free(n);
-		return;
-	}
-	*q->last = n;
-	q->last = &n->next;
-	q->count++;
-	pthread_cond_broadcast(&q->changed);
-}
-
-static void queue(struct sessions *all, const struct conn *but, const struct note *what, const char *name)
-{
-	struct note *n = malloc(sizeof *n + what->name_len + 1);
-
-	if (!n)
-		return; /* like a full queue */
-	*n = *what;
-	n->next = NULL;
-	n->has_but = but != NULL;
-	n->but = but ? but->no : 0;
-	memcpy(n->name, name, n->name_len + 1);
-	add(&all->notes, n);
-}
-
 void notify_entry(struct sessions *all, const struct conn *but, uint64_t parent, const char *name)
 {
-	queue(all, but, &(struct note){ .node = parent, .name_len = strlen(name) }, name);
+	struct {
+		struct fuse_out_header header;
+		struct fuse_notify_inval_entry_out body;
+		char name[NOTE_MAX - sizeof(struct fuse_out_header) - sizeof(struct fuse_notify_inval_entry_out)];
+	} note = { .header.error = FUSE_NOTIFY_INVAL_ENTRY, .body.parent = parent };
+	size_t len = strlen(name);
+
+	if (len >= sizeof note.name)
+		return; /* no name is so long, so no kernel knows it */
+	memcpy(note.name, name, len + 1);
+	note.body.namelen = (uint32_t)len;
+	note.header.len = (uint32_t)(sizeof note - sizeof note.name + len + 1);
+	put_to_all(all, but, &note, note.header.len);
 }
 
 void notify_inode(struct sessions *all, const struct conn *but, uint64_t node, int64_t offset, int64_t len)
 {
-	queue(all, but, &(struct note){ .node = node, .offset = offset, .len = len }, "");
+	struct {
+		struct fuse_out_header header;
+		struct fuse_notify_inval_inode_out body;
+	} note = { { sizeof note, FUSE_NOTIFY_INVAL_INODE, 0 }, { .ino = node, .off = offset, .len = len } };
+
+	put_to_all(all, but, &note, sizeof note);
+}
+
+static bool is_all_carried_out(struct sessions *all)
+{
+	unsigned count;
+	bool done = true;
+	AUTO_FREE struct link **links = links_snapshot(all, &count);
+
+	for (unsigned i = 0; i < count; i++) {
+		done = done && links[i]->notes.ring->tail == links[i]->notes.ring->head;
+		link_release(links[i]);
+	}
+	return done;
 }
 
 void notify_flush(struct sessions *all)
 {
-	struct notes *q = &all->notes;
-	WITH_LOCK(&q->lock);
+	struct timespec tick = { .tv_nsec = 1000000 };
 
-	while ((q->first || q->sending) && !q->ending)
-		pthread_cond_wait(&q->changed, &q->lock);
+	for (int waited = 0; !is_all_carried_out(all) && waited < FLUSH_MS; waited++)
+		nanosleep(&tick, NULL);
 }

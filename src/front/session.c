@@ -55,6 +55,7 @@ void link_arm(struct link *l, bool on)
 
 static void free_link(struct link *l)
 {
+	notes_end(l);
 	if (l->conn.fuse)
 		fuse_session_destroy(l->conn.fuse); /* closes the descriptor */
 	else
@@ -234,14 +235,17 @@ static struct link *make_link(struct sessions *all, int fd, const struct conn *d
 	l->conn.fuse = NULL;
 	l->all = all;
 	l->refs = 1;
+	notes_init(&l->notes);
 	return l;
 }
 
 /* Everything after it was accepted. On failure the caller lets go of it. */
 static int bring_up(struct link *l, const void *init, unsigned init_len, struct error *err)
 {
-	int r = init ? link_replay_init(l, init, init_len, err) : 0;
+	int r = notes_begin(l, err);
 
+	if (r == 0 && init)
+		r = link_replay_init(l, init, init_len, err);
 	if (r < 0)
 		return r;
 	/* Also when there was no INIT: the daemon may have died while it had just read it. */
@@ -345,6 +349,7 @@ static void release(struct sessions *all)
 	pthread_mutex_destroy(&all->lock);
 	pthread_mutex_destroy(&all->quarantine);
 	pthread_cond_destroy(&all->changed);
+	free(all->leaving);
 	free(all->slots);
 	free(all);
 }
@@ -362,15 +367,9 @@ static int open_epoll(struct sessions *all, struct error *err)
 
 static int begin_threads(struct sessions *all, struct error *err)
 {
-	int r = notes_begin(all, err);
+	int r = thread_start(&all->mount_watch, watch_thread, all);
 
-	if (r < 0)
-		return r;
-	r = thread_start(&all->mount_watch, watch_thread, all);
-	if (r == 0)
-		return 0;
-	notes_end(all);
-	return fail(err, r, "There is no thread to be had: %s", strerror(-r));
+	return r == 0 ? 0 : fail(err, r, "There is no thread to be had: %s", strerror(-r));
 }
 
 int sessions_new(struct sessions **ret, const struct sessions_conf *conf, struct error *err)
@@ -416,8 +415,6 @@ void sessions_free(struct sessions *all)
 {
 	if (!all)
 		return;
-	/* First: it may wait in the kernel for a request that only a worker can answer. */
-	notes_end(all);
 	tell_end(all);
 	pthread_join(all->mount_watch, NULL);
 	workers_end(all);

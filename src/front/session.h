@@ -88,11 +88,11 @@ void session_blocking_end(void);
  * mounted `closed` is not called, and its handles stay in the hold. */
 void sessions_free(struct sessions *);
 
-/* ---- telling kernels that something changed. Queued, sent by a thread of its own to every connection (except `but`, may be NULL),
- * never from inside a handler. */
+/* ---- telling kernels that something changed: every connection (except `but`, may be NULL), by a process for each (front/notes.h), so that
+ * a connection which does not let itself be told is the only one that misses it. Never waits. */
 void notify_entry(struct sessions *, const struct conn *but, uint64_t parent, const char *name);     /* forget this name */
 void notify_inode(struct sessions *, const struct conn *but, uint64_t node, int64_t offset, int64_t len); /* as fuse_lowlevel_notify_inval_inode; offset -1: attributes only */
-/* Until everything queued so far was sent (for tests and for shutdown). */
+/* Until everything so far was told, at most 5 s (for tests). */
 void notify_flush(struct sessions *);
 
 #endif

@@ -3,8 +3,8 @@
  *
  * A link is a connection with its private side. The table owns one reference to it, everybody who works with it
  * another; the last to let go of a link that is gone closes it. Locks: sessions.lock for the table and the
- * worker threads, notes.lock for the queue of notifications; neither is held while calling out, nor while
- * taking the other.
+ * worker threads, a link's notes.lock for its notifications; neither is held while calling out, and sessions.lock may be
+ * taken inside of the other.
  */
 #ifndef IMAGEFS_FRONT_SESSION_INT_H
 #define IMAGEFS_FRONT_SESSION_INT_H
@@ -21,6 +21,15 @@
 
 #define WRITE_MAX (1u << 20)
 
+/* The daemon's side of notes.h. */
+struct notes_ring;
+struct notes {
+	pthread_mutex_t lock; /* guards all of it, and the ring's head */
+	struct notes_ring *ring;
+	int memory, wake;     /* the ring's; to the notifier */
+	pid_t pid;
+};
+
 struct link {
 	struct conn conn; /* first: handlers are given this one */
 	struct sessions *all;
@@ -33,6 +42,7 @@ struct link {
 		struct fuse_init_out body;
 	} answer;
 	_Atomic unsigned answer_len; /* 0: no INIT yet */
+	struct notes notes;
 };
 
 enum worker_state { WORKER_NONE, WORKER_RUNS, WORKER_ENDED /* to be joined */ };
@@ -55,16 +65,6 @@ struct spin {
 	bool allowed;           /* there is more than one CPU */
 };
 
-struct note;
-struct notes {
-	pthread_mutex_t lock; /* guards all of it */
-	pthread_cond_t changed;
-	struct note *first, **last;
-	unsigned count;
-	bool sending, ending;
-	pthread_t thread;
-};
-
 struct sessions {
 	struct sessions_conf conf;
 	struct fuse_lowlevel_ops ops; /* conf.ops, with our init before theirs */
@@ -79,13 +79,14 @@ struct sessions {
 	struct worker workers[FLIGHTS_MAX];
 	unsigned running, blocked;
 	bool started;
+	pid_t *leaving;         /* notifiers that were told to */
+	unsigned n_leaving;
 	pthread_t mount_watch; /* looks for mounts that come to be */
 
 	_Atomic bool ending;
 	_Atomic unsigned idle; /* workers that would take a request */
 	struct spin spin;
 	pthread_mutex_t quarantine; /* held while a request is carried out that may have crashed a daemon */
-	struct notes notes;
 };
 
 /* ---- session.c */
@@ -111,7 +112,8 @@ void workers_end(struct sessions *);
 void worker_answers(size_t len); /* the calling thread is about to answer its request */
 
 /* ---- notify.c */
-int notes_begin(struct sessions *, struct error *err) MUST_USE;
-void notes_end(struct sessions *);
+void notes_init(struct notes *);
+int notes_begin(struct link *, struct error *err) MUST_USE;
+void notes_end(struct link *); /* also of one that did not begin */
 
 #endif

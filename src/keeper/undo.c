@@ -90,6 +90,8 @@ static int run_fusermount(const char *dir, struct error *err)
 int mount_undo(const char *dir, uint32_t uid, struct error *err)
 {
 	char path[64];
+	if (geteuid() != 0 && geteuid() != uid)
+		return fail(err, -EPERM, "the mount on %s is left for its user %" PRIu32 " to unmount", dir, uid);
 	AUTO_FD int fd = open(dir, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 
 	if (fd < 0)

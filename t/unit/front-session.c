@@ -27,6 +27,7 @@
 
 #include "base/clock.h"
 #include "base/io.h"
+#include "front/notes.h"
 #include "front/session.h"
 #include "keeper/keeper.h"
 #include "tap.h"
@@ -763,6 +764,8 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && strcmp(argv[1], "daemon") == 0)
 		return be_daemon(argv[2]);
+	if (argc == 2 && strcmp(argv[1], "notifier") == 0)
+		return notifier_main();
 	uint64_t seed = test_seed();
 	int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	struct shared *s = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

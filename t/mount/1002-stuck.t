@@ -1,0 +1,80 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# A user who steals requests of his own mount and never answers them: the kernel then holds a folder's lock there, and whoever tells
+# it of a change hangs. Nobody else notices: changes show, the daemon ends, the store is served again.
+. "$(dirname "$0")/../lib/test-lib.sh"
+private_dev_fuse
+need_root
+need jq fusermount3
+
+service=61010
+install -d -o $service -g $service -m 711 "$T/lib"
+STORE=$T/lib/main
+for name in alice bob carol; do
+	install -d -o "$(user_id $name)" -m 755 "$T/$name" "$T/$name/mnt" "$T/$name/mnt2"
+done
+test_mounts+=("$T/alice/mnt" "$T/alice/mnt2")
+alice() { as_user alice "$@"; }
+A=$T/alice/mnt
+ok 'a store' as_user $service imagefs init "$STORE" --account admin
+for name in alice bob carol; do imagefs account add "$STORE" $name --uid $name || exit 99; done
+serve() {
+	setpriv --reuid $service --regid $service --clear-groups --inh-caps=-all imagefs serve "$STORE" 2>>"$T/log" &
+	server=$!
+	ok 'it is served' wait_until 10 imagefs account list "$STORE"
+	wait_until 10 imagefs status "$STORE"
+}
+serve
+ok 'alice mounts' alice imagefs mount "$STORE" "$A"
+ok 'twice' alice imagefs mount "$STORE" "${A}2"
+alice ls -la "$A/ap-beijing/custom" "${A}2/ap-beijing/custom" >/dev/null
+
+begin 'the thief'
+mkdir "$T/.private/thief" && cp "$top_builddir/t/lib/thief" "$T/.private/thief/fusermount3"
+# steals NAME: mounts as NAME, and hangs.
+steals() {
+	ok "$1 mounts" as_user "$1" env PATH="$T/.private/thief:$PATH" THIEF_DIR=ap-beijing/custom THIEF_DONE="$T/$1/done" \
+		imagefs mount "$STORE" "$T/$1/mnt"
+	ok 'and steals a request' wait_until 20 test -e "$T/$1/done"
+}
+hangs() { ps -o stat= -C imagefs-notify | grep -q D; }
+steals bob
+ok 'alice makes an image' alice mkdir "$A/ap-beijing/custom/web"
+ok 'who tells bob hangs' wait_until 10 hangs
+
+begin 'nobody else notices'
+for i in 1 2 3; do
+	ok 'alice makes an image' alice mkdir "$A/ap-beijing/custom/i$i"
+	ok 'and sees it in her other mount' wait_until 3 alice test -d "${A}2/ap-beijing/custom/i$i"
+	alice rmdir "${A}2/ap-beijing/custom/i$i"
+	ok 'it goes in both' wait_until 3 alice test ! -e "$A/ap-beijing/custom/i$i"
+done
+steals carol
+# More than the ring takes (some 13000 notes), so that what is not told to bob and carol is dropped and not kept. Each of these is 4.
+ok 'many changes' alice bash -c 'cd "$1" && for i in {1..2000}; do mkdir "many$i" && rmdir "many$i" || exit 1; done' _ "$A/ap-beijing/custom"
+ok 'show all the same' wait_until 3 alice bash -c '[ "$(ls "$1")" = web ]' _ "${A}2/ap-beijing/custom"
+daemon=$(imagefs status "$STORE" --json | jq '.["daemon-pid"]')
+kill -9 "$daemon"
+ok 'the daemon is replaced when it dies' alice bash -c 'mkdir "$1/new" && rmdir "$1/new"' _ "$A/ap-beijing/custom"
+
+begin 'the end'
+alice imagefs umount "$A" && alice imagefs umount "${A}2" || flunk 'alice unmounts' 'failed'
+kill "$server"
+ended() { ! kill -0 "$server" 2>/dev/null; }
+ok 'the daemon ends' wait_until 30 ended
+wait "$server"
+is 'in order' "$?" 0
+ok 'while they hang' hangs
+serve
+ok 'the store is served again' alice imagefs mount "$STORE" "$A"
+ok 'by who does not know them' alice mkdir "$A/ap-beijing/custom/after"
+alice imagefs umount "$A"
+kill "$server"
+wait "$server"
+is 'ends in order' "$?" 0
+
+for name in bob carol; do umount -f "$T/$name/mnt"; umount -l "$T/$name/mnt" 2>/dev/null; done
+pkill -u "$(user_id bob)" -x fusermount3
+pkill -u "$(user_id carol)" -x fusermount3
+ok 'root ends them by umount -f' wait_until 10 nothing_left
+done_testing
