@@ -68,16 +68,26 @@ static uint64_t number(const char *text)
 	return strtoull(text, NULL, 0);
 }
 
+/* The kernel may cut a write or a read in two. When the second half fails, only asking again tells why. */
 static void put(int fd, const void *bytes, uint64_t length, uint64_t offset)
 {
-	if (pwrite(fd, bytes, length, (off_t)offset) != (ssize_t)length)
-		die("write");
+	for (ssize_t n; length > 0; length -= (uint64_t)n, offset += (uint64_t)n) {
+		n = pwrite(fd, bytes, length, (off_t)offset);
+		if (n <= 0)
+			die("write");
+		bytes = (const char *)bytes + n;
+	}
 }
 
 static void get(int fd, void *bytes, uint64_t length, uint64_t offset)
 {
-	if (pread(fd, bytes, length, (off_t)offset) != (ssize_t)length)
-		die("read");
+	for (ssize_t n; length > 0; length -= (uint64_t)n, offset += (uint64_t)n) {
+		errno = 0; /* the end is no error */
+		n = pread(fd, bytes, length, (off_t)offset);
+		if (n <= 0)
+			die("read");
+		bytes = (char *)bytes + n;
+	}
 }
 
 /* splitmix64 */
