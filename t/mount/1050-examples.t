@@ -10,7 +10,7 @@ begin "a cloud with alice as its operator"
 chmod 755 "$T"
 install -d -o "$(user_id alice)" -m 755 "$T/alice"
 STORE=$T/alice/store
-as_user alice imagefs init "$STORE"
+as_user alice env IMAGEFS_TEST_CLOCK=1 imagefs init "$STORE"
 for user in alice bob carol; do
 	install -d -o "$(user_id "$user")" -m 755 "$T/$user" "$T/$user/mnt"
 	test_mounts+=("$T/$user/mnt")
@@ -132,5 +132,25 @@ run example_as bob newest-image "$R" debian x86_64 mallory
 is 'of somebody else there is none' "$status $(cat "$T/.out")" '1 '
 run example_as bob newest-image "$R" debian aarch64
 is 'nor of another architecture' "$status $(cat "$T/.out")" '1 '
+
+begin 'windows-abroad'
+as_user alice sh -c "cd $A; echo mainland no > na-siliconvalley/.region; echo windows-fee 0.05 > na-siliconvalley/.region"
+for region in na-siliconvalley "$R"; do
+	as_user alice sh -c "mkdir $A/$region/public/win && cp $T/disks/web.img $A/$region/public/win && echo windows 2022 > $A/$region/public/win/os"
+done
+run example_as bob windows-abroad
+is 'one is abroad' "$status $(wc -l <"$T/.out")" '0 1'
+like 'and what it costs' "$(cat "$T/.out")" 'na-siliconvalley/public/win  *windows 2022 .*0.05'
+
+begin 'bills'
+as_user alice sh -c "cd $A; for r in ap-*/.region; do echo instance-price 0.01 > \$r; done"
+as_user carol cp -r "$T/carol/mnt/$R/public/debian-12.1" "$T/carol/mnt/$R/instances/billed"
+is 'no month is over yet' "$(example_as alice bills)" ''
+as_user alice sh -c "echo $((62 * 86400)) $((62 * 86400)) > $STORE/clock.new && mv $STORE/clock.new $STORE/clock"
+last=$(date -u -d "$(date -u -d '62 days' +%Y-%m-15) 1 month ago" +%Y-%m)
+run example_as alice bills "$last"
+is 'the one before the last is' "$status" 0
+like 'carol ran a server all the month' "$(grep '^carol' "$T/.out")" '^carol  *[67]\.[0-9][0-9] USD$'
+like 'a sum stands below' "$(tail -n 1 "$T/.out")" '^all  *[0-9.]+ USD$'
 
 done_testing
