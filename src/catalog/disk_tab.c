@@ -155,6 +155,14 @@ int hold_take(struct cat_txn *txn, uint64_t no, uint32_t *ret_domain, struct map
 	return 0;
 }
 
+int hold_any(struct cat_txn *txn, uint64_t no)
+{
+	struct key k;
+	struct hold hold;
+	int r = db_walk(txn, DB_HOLD, key_of_u64(&k, no), NULL, on_first_hold, &hold);
+	return r == FOUND ? 0 : r ? r : -ENOENT;
+}
+
 struct hold_walk {
 	int (*each)(void *ctx, uint64_t no, uint32_t domain, const struct map_root *);
 	void *ctx;

@@ -27,6 +27,7 @@ int disk_row_each(struct cat_txn *, uint64_t after, int (*each)(void *ctx, const
 /* Maps held for disk `no` (each is a counted reference, kept by the caller). hold_put of one it has: -EEXIST. */
 int hold_put(struct cat_txn *, uint64_t no, uint32_t domain, const struct map_root *) MUST_USE;
 int hold_take(struct cat_txn *, uint64_t no, uint32_t *ret_domain, struct map_root *ret) MUST_USE; /* removes one; -ENOENT */
+int hold_any(struct cat_txn *, uint64_t no) MUST_USE; /* 0: there is one; -ENOENT */
 int hold_each(struct cat_txn *, int (*each)(void *ctx, uint64_t no, uint32_t domain, const struct map_root *), void *ctx) MUST_USE;
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "catalog/disk_tab.h"
 #include "domain/check_int.h"
+#include "domain/dedup.h"
 
 #define LOOK_AT 512u
 
@@ -33,6 +34,9 @@ static char *short_hex(const struct hash *hash, char ret[HASH_HEX_SIZE])
 static int count_lender(struct check *c, struct check_object *at, const struct loose *o)
 {
 	char name[HASH_HEX_SIZE];
+	if (!dedup_may_borrow(o->domain, o->row.lender))
+		check_problem(c, PROBLEM_OBJECT, "object %s is borrowed from domain %u by the common domain, where all would find it",
+			      short_hex(&o->hash, name), o->row.lender);
 	const struct check_object *lent = check_object_find(c, o->row.lender, &o->hash);
 	if (lent && lent->kind == at->kind && !(lent->flags & OBJECT_BORROWED) && count_one(c, o->row.lender, &o->hash))
 		return 0;

@@ -15,3 +15,10 @@ int dedup_domain(struct cat_txn *txn, const struct image *i, uint32_t *ret)
 	*ret = DOMAIN_COMMON;
 	return strcmp(value, "account") == 0 ? account_domain(txn, i->owner, ret) : 0;
 }
+
+bool dedup_may_borrow(uint32_t domain, uint32_t lender) { return domain != DOMAIN_COMMON || lender == DOMAIN_COMMON; }
+
+int dedup_domain_for(struct cat_txn *txn, const struct image *i, uint32_t lender, uint32_t *domain)
+{
+	return dedup_may_borrow(*domain, lender) ? 0 : account_domain(txn, i->owner, domain);
+}

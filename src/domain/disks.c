@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "catalog/meter_tab.h"
 #include "catalog/object_tab.h"
+#include "domain/dedup.h"
 #include "domain/gc.h"
 #include "domain/measure.h"
 #include "domain/quota.h"
@@ -193,6 +194,8 @@ static int commit_fold(struct cat_txn *txn, void *arg, struct error *err)
 	int r = disk_row_get(txn, f->number, &row);
 	if (r)
 		return fail(err, r, "disk %llu is no longer in the catalog", (unsigned long long)f->number);
+	if (!r && row.domain != f->domain) /* it has moved meanwhile */
+		return ERR_STALE;
 	if (!r)
 		r = write_objects(txn, f);
 	if (!r)
@@ -271,6 +274,8 @@ static int write_hold(struct cat_txn *txn, void *arg, struct error *err)
 {
 	struct holding *h = arg;
 	int r = hold_put(txn, h->number, h->domain, h->map);
+	if (!r && !dedup_may_borrow(h->domain, h->lender))
+		return -EXDEV;
 	if (r == -EEXIST || hash_is_none(&h->map->hash))
 		return r == -EEXIST ? 0 : r;
 	if (!r)

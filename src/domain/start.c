@@ -58,6 +58,8 @@ static int take_disk(struct cat_txn *txn, struct act *a, struct image *instance,
 	int r = disk_row_get(txn, origin->disk, &row);
 	if (!r)
 		r = dedup_domain(txn, instance, &domain);
+	if (!r)
+		r = dedup_domain_for(txn, instance, row.domain, &domain);
 	if (!r && !hash_is_none(&row.root.hash))
 		r = object_take(txn, domain, &row.root.hash, row.domain);
 	if (r)

@@ -19,6 +19,7 @@
 #include "catalog/object_tab.h"
 #include "catalog/region.h"
 #include "domain/act.h"
+#include "domain/dedup.h"
 #include "domain/rights.h"
 #include "domain/disks.h"
 #include "domain/gc.h"
@@ -591,18 +592,40 @@ struct lineage {
 	struct act act;
 	const struct image *from;
 	const struct map_root *map;
+	uint32_t moved_to; /* domain that the disk is in from now on; 0: it stays where it is */
 };
 
-/* The copy holds its origin's map from here on: the disk would ask for it with its first range, in a commit of its own. */
-static int hold_origin(struct cat_txn *txn, const struct disk_row *to, const struct image *from, const struct map_root *map)
+/* A disk that has nothing yet goes where it can borrow its origin's map. */
+static int move_empty(struct cat_txn *txn, struct lineage *l, struct tree_disk *to, uint32_t lender)
+{
+	uint32_t domain = to->row.domain;
+	int r = dedup_domain_for(txn, &to->image, lender, &domain);
+	if (r || domain == to->row.domain || !hash_is_none(&to->row.root.hash))
+		return r;
+	r = hold_any(txn, to->row.no);
+	if (r != -ENOENT)
+		return r;
+	l->moved_to = to->row.domain = domain;
+	return disk_row_put(txn, &to->row);
+}
+
+/* The copy holds its origin's map from here on: the disk would ask for it with its first range, in a commit of its own. One that
+ * may not borrow it, and has something already, copies bytes. */
+static int hold_origin(struct cat_txn *txn, struct lineage *l, struct tree_disk *to, const struct image *from)
 {
 	struct disk_row origin;
-	int r = hash_is_none(&map->hash) ? -EEXIST : hold_put(txn, to->no, to->domain, map);
+	l->moved_to = 0;
+	if (hash_is_none(&l->map->hash))
+		return 0;
+	int r = disk_row_get(txn, from->disk, &origin);
+	if (!r)
+		r = move_empty(txn, l, to, origin.domain);
+	if (r || !dedup_may_borrow(to->row.domain, origin.domain))
+		return r == -ENOENT ? ERR_STALE : r;
+	r = hold_put(txn, to->row.no, to->row.domain, l->map);
 	if (r == -EEXIST)
 		return 0;
-	if (!r)
-		r = disk_row_get(txn, from->disk, &origin);
-	return r ? r == -ENOENT ? ERR_STALE : r : object_take(txn, to->domain, &map->hash, origin.domain);
+	return r ? r : object_take(txn, to->row.domain, &l->map->hash, origin.domain);
 }
 
 /* A program that reads and writes makes an import, which is allowed everywhere; this is about copies. */
@@ -632,7 +655,7 @@ static int still_whole(struct cat_txn *txn, const struct image *from, const stru
 
 static int do_lineage(struct cat_txn *txn, struct act *a, struct error *err)
 {
-	const struct lineage *l = (const struct lineage *)a; /* act is its first member */
+	struct lineage *l = (struct lineage *)a; /* act is its first member */
 	AUTO_BUF struct buf path = BUF_INIT;
 	struct tree_disk d;
 	struct image from;
@@ -646,7 +669,7 @@ static int do_lineage(struct cat_txn *txn, struct act *a, struct error *err)
 	if (!r)
 		r = region_takes_copy(txn, &d.image, &from, err);
 	if (!r)
-		r = hold_origin(txn, &d.row, &from, l->map);
+		r = hold_origin(txn, l, &d, &from);
 	if (r)
 		return r == ERR_STALE ? fail(err, -ESTALE, "the image that is being copied is gone") : r;
 	from.used = from.shelf.type != TYPE_INSTANCE;
@@ -669,9 +692,18 @@ int upload_lineage(struct service *s, const struct who *w, uint64_t to_disk_node
 {
 	struct who copier = *w;
 	struct lineage l = { .act = { .service = s, .who = &copier, .fn = do_lineage, .node = to_disk_node }, .from = from, .map = map };
+	struct disk *disk;
 	copier.conn = 0;
 	copier.resent = false;
-	return act_run(&l.act, err);
+	int r = act_run(&l.act, err);
+	if (r || !l.moved_to)
+		return r;
+	r = disks_get(s->disks, node_number(to_disk_node), &disk, err);
+	if (r)
+		return r;
+	disk_set_domain(disk, l.moved_to);
+	disks_put(s->disks, &disk);
+	return 0;
 }
 
 static int do_forget_lineage(struct cat_txn *txn, struct act *a, struct error *err)

@@ -174,6 +174,7 @@ void disk_close(struct disk *d)
 
 uint64_t disk_number(const struct disk *d) { return d->number; }
 uint32_t disk_domain(const struct disk *d) { return d->domain; }
+void disk_set_domain(struct disk *d, uint32_t domain) { d->domain = domain; }
 uint64_t disk_size(struct disk *d) { return atomic_load(&d->size); }
 struct map_root disk_root(struct disk *d) { return root_load(&d->root); }
 

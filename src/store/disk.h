@@ -62,7 +62,8 @@ struct disk_hooks {
 	void (*emptied)(void *ctx, uint64_t number);
 
 	/* Before the first range of `from` is noted in `number`: hold a reference to that map for this disk, in the disk's domain
-	 * (borrowing it from `lender`, where it is known, if that is another), durably, until the next commit with `final`. */
+	 * (borrowing it from `lender`, where it is known, if that is another), durably, until the next commit with `final`. -EXDEV: that
+	 * domain borrows nothing from there, so bytes are copied. */
 	int (*hold)(void *ctx, uint64_t number, uint32_t domain, const struct map_root *from, uint32_t lender, struct error *err);
 	void *ctx;
 };
@@ -85,6 +86,7 @@ void disk_close(struct disk *); /* waits for jobs; keeps the overlay; last user 
 uint64_t disk_number(const struct disk *);
 uint64_t disk_size(struct disk *);
 uint32_t disk_domain(const struct disk *);
+void disk_set_domain(struct disk *, uint32_t domain); /* while it has no map and no copies; a commit under way must meet ERR_STALE */
 struct map_root disk_root(struct disk *); /* of the map alone; complete only if !disk_dirty() */
 bool disk_dirty(struct disk *);           /* overlay or splices hold something */
 uint64_t disk_overlay_bytes(struct disk *);

@@ -419,7 +419,8 @@ int disk_copy(struct disk *to, uint64_t to_off, uint32_t from_domain, const stru
 		return 0;
 	if ((from_off ^ to_off) % CHUNK_SIZE == 0 && from_off + len == from_size && end >= atomic_load(&to->size))
 		s.len = round_up(end, CHUNK_SIZE) - to_off; /* both end here, so zeros follow in both */
-	if (worth_noting(to, &s))
-		return note(to, from_domain, &s, end, err);
+	int r = worth_noting(to, &s) ? note(to, from_domain, &s, end, err) : -EXDEV;
+	if (r != -EXDEV)
+		return r;
 	return copy_bytes(to, to_off, &(struct source){ from_domain, from }, from_off, len, err);
 }

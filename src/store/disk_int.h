@@ -114,7 +114,7 @@ struct disk {
 	struct disk_hooks hooks;
 	char *dir;
 	uint64_t number;
-	uint32_t domain;
+	_Atomic uint32_t domain;
 	struct overlay *overlay;
 
 	pthread_mutex_t fold_lock; /* guards held, n_held, log_fd, log_count */

@@ -77,7 +77,8 @@ changed() {
 
 make_disk "$a" 24 10 1
 make_disk "$p" 40 20 2
-chmod 644 "$a" "$p"
+make_disk "$T/s.img" 30 8 3
+chmod 644 "$a" "$p" "$T/s.img"
 for user in alice bob carol; do
 	install -d -o "$(user_id "$user")" -m 755 "$T/$user" "$T/$user/mnt"
 	test_mounts+=("$T/$user/mnt")
@@ -89,6 +90,9 @@ before=$(metric live_bytes)
 import bob own "$a"
 alone=$(numbers bob custom/own) bytes=$(($(metric live_bytes) - before))
 like 'what it takes there' "$alone" "^stored $bytes alone $bytes du "
+before=$(metric live_bytes)
+import bob other "$T/s.img"
+bytes_s=$(($(metric live_bytes) - before))
 umount_all
 
 begin 'a store where others have them'
@@ -167,6 +171,36 @@ holds 'which is right' bob custom/later "$later"
 gone bob instances/v instances/w custom/own custom/backup custom/copy custom/later ../ap-shanghai/custom/backup
 ok 'all of his goes' alice imagefs gc "$STORE"
 is 'and with it what he had borrowed: what is left is carol'\''s' "$(metric live_bytes)" "$bytes"
+ok 'everything is in order' alice imagefs check --read-data "$STORE"
+
+begin 'what is shared is not found by others'
+import bob secret "$T/s.img"
+ok 'bob shares it with carol' bob ln -sr "$B/$R/custom/secret" "$B/accounts/carol/$R/shared/"
+before=$(metric live_bytes)
+ok 'she starts a server of it' carol bash -c 'mkdir "$1" && ln -s ../../shared/secret@bob "$1/image"' _ "$C/$R/instances/theirs"
+ok 'and one by cp' carol cp -r "$C/$R/shared/secret@bob" "$C/$R/instances/copied"
+grew 'which takes no room' live_bytes "$before" 0
+ok 'she writes to it' put carol instances/theirs/disk 70000 'hers'
+hers=$(changed "$T/s.img" 70000 'hers')
+ok 'and makes an image of it' carol cp -r "$C/$R/instances/theirs" "$C/$R/custom/derived"
+holds 'which is right' carol custom/derived "$hers"
+before=$(metric live_bytes)
+import alice guess "$T/s.img"
+grew 'alice stores the same bytes anew' live_bytes "$before" "$bytes_s"
+is 'and her numbers are those of bytes that nobody else has' "$(key alice custom/guess stored-alone)" "$bytes_s"
+import carol guess "$T/s.img"
+is 'unlike what somebody who shares has' "$(key carol custom/guess stored-alone)" 0
+ok 'everything is in order' alice imagefs check --read-data "$STORE"
+ok 'bob shares it no more' bob rm "$B/accounts/carol/$R/shared/secret"
+gone bob custom/secret
+gone alice custom/guess
+gone carol custom/guess
+ok 'gc' alice imagefs gc "$STORE"
+holds 'her server has it still' carol instances/theirs "$hers"
+holds 'and the other' carol instances/copied "$T/s.img"
+gone carol instances/theirs instances/copied custom/derived
+ok 'gc' alice imagefs gc "$STORE"
+is 'with her servers it goes' "$(metric live_bytes)" "$bytes"
 ok 'everything is in order' alice imagefs check --read-data "$STORE"
 
 begin 'another policy'

@@ -35,13 +35,15 @@ struct making {
 	uint64_t node;
 };
 
-static int take_disk(struct cat_txn *txn, struct disk_row *row, uint64_t from)
+static int take_disk(struct cat_txn *txn, const struct image *image, struct disk_row *row, uint64_t from)
 {
 	struct image origin;
 	uint32_t domain = row->domain;
 	int r = image_get(txn, from, &origin);
 	if (!r)
 		r = disk_row_get(txn, origin.disk, row);
+	if (!r)
+		r = dedup_domain_for(txn, image, row->domain, &domain);
 	if (!r && !hash_is_none(&row->root.hash))
 		r = object_take(txn, domain, &row->root.hash, row->domain);
 	row->domain = domain;
@@ -61,7 +63,7 @@ static int make_image(struct cat_txn *txn, void *arg, struct error *err)
 	snprintf(i.name, sizeof i.name, "%s-%llu", m->name, (unsigned long long)i.node);
 	int r = dedup_domain(txn, &i, &row.domain);
 	if (!r && m->from)
-		r = take_disk(txn, &row, m->from);
+		r = take_disk(txn, &i, &row, m->from);
 	row.no = i.disk;
 	row.image = i.node;
 	if (!r)
@@ -271,6 +273,31 @@ static void test_lowered(void)
 	rig_close(&rig);
 }
 
+static void test_common(void)
+{
+	uint64_t seeds[4] = { 5, 6, 7, 8 };
+	struct error err = { 0, "" };
+	unsigned borrowed;
+	make_rig("common");
+	uint64_t own = image_of(2, 0), common = image_of(1, 0);
+	rig_write(&rig, own, 0, seeds, 4);
+	struct rig_totals before = rig_totals(&rig);
+	uint64_t server = image_of(1, own);
+	ok(domain_of(server) > 1 && domain_of(server) != domain_of(own), "who shares and takes from who does not has a domain for it");
+	ok(rig_totals(&rig).live == before.live && rig_holds(&rig, server, 0, seeds, 4), "and borrows there");
+	struct disk *from = get(own), *to = get(common);
+	struct map_root root = disk_root(from);
+	if (disk_truncate(to, disk_size(from), &err) ||
+	    disk_copy(to, 0, disk_domain(from), &root, disk_size(from), 0, disk_size(from), &err) ||
+	    disks_fold(rig.service->disks, to, NULL, &err))
+		bail("common: %s", err.text);
+	disks_put(rig.service->disks, &from);
+	disks_put(rig.service->disks, &to);
+	ok(rows_of(1, &borrowed) == 5 && borrowed == 0, "a disk in the common domain gets bytes of its own");
+	ok(rig_holds(&rig, common, 0, seeds, 4) && clean(true), "the same");
+	rig_close(&rig);
+}
+
 static int break_lender(struct cat_txn *txn, void *arg, struct error *err)
 {
 	struct disk_row row;
@@ -405,6 +432,7 @@ static void test_at_random(void)
 {
 	static struct model m;
 	struct error err = { 0, "" };
+	unsigned borrowed;
 	bool good = true;
 	m.random = test_seed();
 	make_rig("random");
@@ -413,7 +441,7 @@ static void test_at_random(void)
 	for (unsigned n = 1; n <= STEPS && good; n++) {
 		step(&m);
 		if (n % 40 == 0)
-			good = clean(false) && holds_all(&m);
+			good = clean(false) && holds_all(&m) && (rows_of(1, &borrowed), borrowed == 0);
 		if (n % 100 == 50) {
 			rig_close(&rig);
 			rig_open(&rig);
@@ -436,6 +464,7 @@ int main(void)
 	test_stored_anew();
 	test_borrowed();
 	test_lowered();
+	test_common();
 	test_check_sees();
 	test_at_random();
 	return done_testing();
