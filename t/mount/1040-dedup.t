@@ -45,6 +45,10 @@ key() {
 numbers() {
 	echo "stored $(key "$1" "$2" stored) alone $(key "$1" "$2" stored-alone) du $("$1" du -B1 "$T/$1/mnt/$R/$2/disk" | cut -f 1)"
 }
+# billed USER: bytes that are on the account's bill now, as .usage has them
+billed() {
+	"$1" awk '$2 == "storage" { print $3, $5, $6 }' "$T/$1/mnt/.usage"
+}
 metric() {
 	alice sed -n "s/^imagefs_$1 //p" "$A/.metrics"
 }
@@ -89,6 +93,8 @@ new_cloud "$T/alice/empty"
 before=$(metric live_bytes)
 import bob own "$a"
 alone=$(numbers bob custom/own) bytes=$(($(metric live_bytes) - before))
+billed_alone=$(billed bob)
+like 'what is billed' "$billed_alone" '^images [0-9.]+ MiB$'
 like 'what it takes there' "$alone" "^stored $bytes alone $bytes du "
 before=$(metric live_bytes)
 import bob other "$T/s.img"
@@ -104,12 +110,14 @@ before=$(metric live_bytes) objects=$(metric objects)
 import bob own "$a"
 grew 'bob stores them anew' live_bytes "$before" "$bytes"
 is 'his numbers are those of bytes that nobody else has' "$(numbers bob custom/own)" "$alone"
+is 'his bill, too' "$(billed bob)" "$billed_alone"
 is 'and hers are what they were' "$(numbers carol custom/web)" "$carol_alone"
 before=$(metric live_bytes)
 import alice web "$a"
 grew 'alice, who shares, stores nothing' live_bytes "$before" 0
 is 'which carol can see: the default gives that away' "$(key carol custom/web stored-alone)" 0
-is 'but bob not' "$(numbers bob custom/own)" "$alone"
+is 'but bob not' "$(numbers bob custom/own) $(billed bob)" "$alone $billed_alone"
+is 'and what alice has to pay gives it away to her' "$(billed alice)" 'images 0 B'
 import bob again "$a"
 grew 'his own bytes are shared among his disks' live_bytes "$before" 0
 is 'which he can see' "$(key bob custom/own stored-alone)" 0
@@ -119,7 +127,7 @@ gone carol custom/web
 gone alice custom/web
 ok 'all that is nobody'\''s goes' alice imagefs gc "$STORE"
 is 'what is left is his' "$(metric live_bytes)" "$bytes"
-is 'which he cannot see' "$(numbers bob custom/own)" "$alone"
+is 'which he cannot see' "$(numbers bob custom/own) $(billed bob)" "$alone $billed_alone"
 before=$(metric live_bytes)
 import carol same "$a"
 grew 'nor does it help carol' live_bytes "$before" "$bytes"
@@ -135,6 +143,7 @@ for user in bob carol; do
 done
 grew 'both take no room' live_bytes "$before" 0
 grew 'bob'\''s is one row more' objects "$objects" 1
+is 'and he pays for nothing else' "$(billed bob | grep images)" "$billed_alone"
 is 'what is borrowed is not his alone' "$(key bob instances/v stored-alone)" 0
 for user in bob carol; do
 	ok "$user writes to it" put "$user" instances/v/disk 70000 "written by $user"
