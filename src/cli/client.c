@@ -56,6 +56,13 @@ static int hung_up(int code, struct error *err)
 	return fail(err, code, "the daemon hung up: %s", strerror(err_to_errno(code)));
 }
 
+/* A daemon that hangs up before it has read what was asked resets the connection; what it said before is told after that. */
+static int receive(int fd, struct wire_message *ret, int timeout_ms)
+{
+	int r = wire_receive(fd, ret, timeout_ms);
+	return r == -EPIPE ? wire_receive(fd, ret, 0) : r;
+}
+
 int client_ask(int fd, const char *request, int pass, int timeout_ms, const struct sink *sink, struct wire_message *ret,
 	       struct error *err)
 {
@@ -63,8 +70,8 @@ int client_ask(int fd, const char *request, int pass, int timeout_ms, const stru
 	AUTO_FREE struct wire_message *own = ret ? NULL : malloc(sizeof *own);
 	struct wire_message *message = ret ? ret : own;
 	int r = wire_send(fd, request, pass);
-	while (r == 0) {
-		r = wire_receive(fd, message, timeout_ms);
+	while (r == 0 || r == -EPIPE) { /* hung up on: there may be a word that came before we asked */
+		r = receive(fd, message, r ? 0 : timeout_ms);
 		if (r)
 			break;
 		if (message->fd >= 0)

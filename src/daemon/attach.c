@@ -25,6 +25,8 @@
 #define FUSE_MAJOR 10
 #define FUSE_MINOR 229
 #define INIT_SECONDS 10
+#define MOUNTS_OF_UID 32         /* of one uid at a time */
+#define MOUNTS_OF_PRIVILEGED 256 /* root, the owner of the store, operators */
 
 int attach_hello(struct client *c, const char *arguments, struct error *err)
 {
@@ -57,6 +59,32 @@ static int next_number(struct cat_txn *txn, void *arg, struct error *err)
 	return 0;
 }
 
+struct counting {
+	uint32_t uid;
+	unsigned count;
+};
+
+static int count_mount(void *ctx, const struct conn *conn)
+{
+	struct counting *c = ctx;
+	c->count += conn->peer_uid == c->uid;
+	return 0;
+}
+
+/* Those that are held are counted before those that are served, and a mount is served before it is no longer held: none is missed. */
+static int may_have_one_more(struct client *c, struct error *err)
+{
+	unsigned most = client_classify(c) == CLIENT_PRIVILEGED ? MOUNTS_OF_PRIVILEGED : MOUNTS_OF_UID;
+	struct counting mounts = { c->peer.uid, control_hold(c->daemon->control, c) };
+	int r = sessions_each(front_sessions(c->daemon->front), count_mount, &mounts);
+	if (r == 0 && mounts.count > most)
+		r = fail(err, -EDQUOT, "uid %u has %u mounts of this store, and no more are given to one user; unmount one "
+			 "(`imagefs status %s` lists them)", c->peer.uid, most, c->daemon->store);
+	if (r)
+		control_let_go(c->daemon->control, c);
+	return r;
+}
+
 int attach_take(struct client *c, const char *arguments, int fuse_fd, struct error *err)
 {
 	AUTO_FD int fd = fuse_fd;
@@ -70,11 +98,14 @@ int attach_take(struct client *c, const char *arguments, int fuse_fd, struct err
 		return fail(err, -EBADMSG, "what was handed over is not /dev/fuse");
 	if (c->fuse_fd >= 0)
 		return fail(err, -EBADMSG, "one descriptor at a time");
+	int r = may_have_one_more(c, err);
+	if (r)
+		return r;
 	c->fuse_fd = steal_fd(&fd);
 	c->allow_other = arguments[0] == '1';
 	memcpy(c->dir, dir, sizeof c->dir);
 	/* Answered before the number is committed: meanwhile the client mounts. */
-	int r = wire_send(c->fd, "ok", -1);
+	r = wire_send(c->fd, "ok", -1);
 	if (r)
 		return r;
 	c->conn = 0;
@@ -174,6 +205,7 @@ int attach_mounted(struct client *c, struct error *err)
 		return fail(err, -ENOTCONN, "nothing is mounted at %s any more", c->dir);
 	begin_awaiting(c);
 	int r = serve(c, err);
+	control_let_go(c->daemon->control, c);
 	bool seen = end_awaiting(c, r ? 0 : INIT_SECONDS);
 	return r || seen ? r : fail(err, -ETIMEDOUT, "the kernel did not begin to use the mount at %s", c->dir);
 }

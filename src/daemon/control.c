@@ -27,15 +27,17 @@ struct control {
 	struct client *clients[CLIENTS_MAX];
 	unsigned count;
 	bool stopping;
+	int first_request_ms; /* fixed */
 };
 
-struct control *control_new(struct daemon *daemon)
+struct control *control_new(struct daemon *daemon, int first_request_ms)
 {
 	struct control *c = calloc(1, sizeof *c);
 	pthread_condattr_t attr;
 	if (!c)
 		abort();
 	c->daemon = daemon;
+	c->first_request_ms = first_request_ms;
 	pthread_mutex_init(&c->lock, NULL);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -92,9 +94,10 @@ static bool converse(struct client *client)
 {
 	struct wire_message message;
 	struct error err = { 0 };
-	int r = wire_receive(client->fd, &message, IDLE_MS);
+	int r = wire_receive(client->fd, &message, client->said ? IDLE_MS : client->daemon->control->first_request_ms);
 	if (r)
 		return false;
+	client->said = true;
 	r = dispatch(client, &message, &err);
 	if (message.fd >= 0)
 		close(message.fd);
@@ -106,18 +109,59 @@ static bool converse(struct client *client)
 			  *err.text ? err.text : strerror(err_to_errno(r))) == 0 && r != -EBADMSG;
 }
 
-static bool enlist(struct control *c, struct client *client)
+/* A place for it among its like. c->lock is held. */
+static int find_room(const struct control *c, const struct client *client, struct error *err)
+{
+	static const struct {
+		unsigned of_uid, of_all; /* of this class and those below */
+	} limits[] = {
+		[CLIENT_STRANGER] = { CLIENTS_OF_UID, CLIENTS_OF_STRANGERS },
+		[CLIENT_USER] = { CLIENTS_OF_UID, CLIENTS_OF_USERS },
+		[CLIENT_PRIVILEGED] = { CLIENTS_OF_PRIVILEGED, CLIENTS_MAX },
+	};
+	unsigned of_uid = 0, of_all = 0;
+	for (unsigned i = 0; i < CLIENTS_MAX; i++) {
+		const struct client *other = c->clients[i];
+		of_uid += other && other->peer.uid == client->peer.uid;
+		of_all += other && other->class <= client->class;
+	}
+	if (of_uid >= limits[client->class].of_uid)
+		return fail(err, -EAGAIN, "uid %u has %u connections to this daemon, and no more are given to one user; try again "
+			    "when one of these commands has ended", client->peer.uid, of_uid);
+	if (of_all >= limits[client->class].of_all)
+		return fail(err, -EAGAIN, "%u others are asking this daemon just now; try again", of_all);
+	return 0;
+}
+
+static int enlist(struct control *c, struct client *client, struct error *err)
 {
 	WITH_LOCK(&c->lock);
-	if (c->stopping || c->count == CLIENTS_MAX)
-		return false;
+	int r = c->stopping ? fail(err, -ESHUTDOWN, "the daemon is ending") : find_room(c, client, err);
+	if (r)
+		return r;
 	unsigned i = 0;
 	while (c->clients[i])
 		i++;
 	c->clients[i] = client;
 	client->slot = i;
 	c->count++;
-	return true;
+	return 0;
+}
+
+unsigned control_hold(struct control *c, struct client *client)
+{
+	unsigned holding = 0;
+	WITH_LOCK(&c->lock);
+	client->holds = true;
+	for (unsigned i = 0; i < CLIENTS_MAX; i++)
+		holding += c->clients[i] && c->clients[i]->holds && c->clients[i]->peer.uid == client->peer.uid;
+	return holding;
+}
+
+void control_let_go(struct control *c, struct client *client)
+{
+	WITH_LOCK(&c->lock);
+	client->holds = false;
 }
 
 static void delist(struct control *c, struct client *client)
@@ -165,8 +209,10 @@ static struct client *client_new(struct daemon *daemon, int fd)
 	client->fd = fd;
 	client->fuse_fd = -1;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &client->peer, &len) == 0 &&
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0)
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0) {
+		client->class = client_classify(client);
 		return client;
+	}
 	free(client);
 	return NULL;
 }
@@ -179,8 +225,9 @@ void control_accept(struct control *c, int listen_fd)
 	struct client *client = client_new(c->daemon, fd);
 	if (!client)
 		return;
-	if (!enlist(c, client)) {
-		(void)!wire_sendf(fd, "error %d more than %d clients at once; try again", -EAGAIN, CLIENTS_MAX);
+	struct error err;
+	if (enlist(c, client, &err)) {
+		(void)!wire_sendf(fd, "error %d %s", err.code, err.text);
 		free(client);
 		return;
 	}

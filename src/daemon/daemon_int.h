@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <sys/socket.h>
 
+#include "daemon/control.h"
 #include "daemon/life.h"
 #include "daemon/wire.h"
 #include "domain/service.h"
@@ -28,12 +29,17 @@ struct daemon {
 	struct client *awaiting;   /* clients whose mount's INIT has not come */
 };
 
+enum client_class { CLIENT_STRANGER, CLIENT_USER, CLIENT_PRIVILEGED }; /* no account; an account; root, owner or operator */
+
 /* Somebody at the control socket. Used by its own thread only. */
 struct client {
 	struct daemon *daemon;
 	int fd;
 	unsigned slot;      /* in the table of clients: control.c */
 	struct ucred peer;  /* proved by the kernel */
+	enum client_class class; /* when it came */
+	bool said;          /* a request came */
+	bool holds;         /* a descriptor that is no mount yet; guarded by control's lock */
 	bool entered;       /* counted in life: said hello */
 	uint32_t account;   /* whose mounts these will be: once hello was answered; 0 */
 	int fuse_fd;        /* handed over, not yet mounted or served; -1 */
@@ -50,6 +56,9 @@ int attach_take(struct client *, const char *arguments, int fuse_fd, struct erro
 int attach_mounted(struct client *, struct error *err) MUST_USE;
 void attach_inited(struct daemon *, uint32_t conn); /* the INIT of a mount was seen */
 void attach_over(struct client *); /* the client is gone */
+
+/* requests.c */
+enum client_class client_classify(const struct client *);
 
 /* requests.c: status, leaving, check, gc, manage. */
 int request_status(struct client *, struct error *err) MUST_USE;

@@ -13,26 +13,26 @@
 
 #define PROGRESS_NS 200000000
 
-static bool is_operator(struct service *service, uint32_t uid)
+static bool owns_store(const struct client *c)
+{
+	struct stat st;
+	return c->peer.uid == 0 || c->peer.uid == geteuid() || (stat(c->daemon->store, &st) == 0 && st.st_uid == c->peer.uid);
+}
+
+enum client_class client_classify(const struct client *c)
 {
 	struct cat_txn *txn;
 	struct account account;
-	if (cat_begin(service->catalog, &txn, NULL))
-		return false;
-	int r = account_by_uid(txn, uid, &account);
+	if (owns_store(c))
+		return CLIENT_PRIVILEGED;
+	if (cat_begin(c->daemon->service->catalog, &txn, NULL))
+		return CLIENT_STRANGER;
+	int r = account_by_uid(txn, c->peer.uid, &account);
 	cat_end(&txn);
-	return r == 0 && account.is_operator;
+	return r ? CLIENT_STRANGER : account.is_operator ? CLIENT_PRIVILEGED : CLIENT_USER;
 }
 
-static bool is_privileged(const struct client *c)
-{
-	struct stat st;
-	if (c->peer.uid == 0 || c->peer.uid == geteuid())
-		return true;
-	if (stat(c->daemon->store, &st) == 0 && st.st_uid == c->peer.uid)
-		return true;
-	return is_operator(c->daemon->service, c->peer.uid);
-}
+static bool is_privileged(const struct client *c) { return client_classify(c) == CLIENT_PRIVILEGED; }
 
 static int need_privilege(const struct client *c, struct error *err)
 {
