@@ -197,10 +197,13 @@ int start_link(struct cat_txn *txn, struct act *a, struct image *instance, struc
 {
 	a->result = node_image(instance->node, SLOT_LINK);
 	a->not_logged = true;
-	if (strcmp(a->name, "image") == 0 && !instance->disk)
+	if (strcmp(a->name, "image") == 0 && !instance->disk && !a->who->brings_link)
 		return install(txn, a, instance, a->text, err);
 	if (!setting_is_computed(a->name))
 		return keep_link(txn, a, instance, err);
+	if (a->who->brings_link && !instance->disk)
+		snprintf(instance->reason, sizeof instance->reason, "its link was copied from another instance, and its disk is to follow "
+			 "(cp -r); to start it from an image instead: ln -sfn ../../TYPE/NAME image");
 	tree_mark_link(instance, a->who->pid); /* whoever brings it along sets its owner and times next */
 	return image_put(txn, instance);
 }

@@ -7,6 +7,9 @@
  *                                                               └──────┘ ln -sfn OTHER V/image: the disk is OTHER's again,
  *                                                                        the old one goes to the trash
  *
+ * cp -r of an instance brings its link along, then its disk: such a link starts nothing (who.brings_link), and the lineage is the
+ * other one's, since its disk is what is copied.
+ *
  * An instance's disk is a row with the image's map and a reference of its own: it outlives its image. What is written goes to
  * its overlay.
  */

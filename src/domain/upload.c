@@ -186,8 +186,10 @@ static void look(struct service *s, const struct image *i, struct disk *disk, en
 	if (i->shelf.type == TYPE_INSTANCE)
 		return; /* a server may do with its disk what it likes */
 	int r = probe_disk(&source, &zero, &err);
-	if (end == UPLOAD_COPIED && !zero)
-		r = 0; /* the image of a server is made whatever the server has on its disk */
+	if (end == UPLOAD_COPIED) { /* the image of a server is made whatever the server has on its disk, be it nothing */
+		zero = false;
+		r = 0;
+	}
 	if (zero)
 		judge(v, STATE_PENDING, 0, "so far it is nothing but zeros");
 	else if (r == -ENODATA) /* cut: more may follow (dd in pieces), so this is no failure yet */
@@ -653,10 +655,23 @@ static int still_whole(struct cat_txn *txn, const struct image *from, const stru
 	return r;
 }
 
+/* A server that is copied from another one is of the same image as that. */
+static void note_origin(struct cat_txn *txn, struct act *a, const struct image *from, struct image *to)
+{
+	AUTO_BUF struct buf path = BUF_INIT;
+	image_path_for(txn, a->who, from, &path);
+	to->from = from->id;
+	to->from_shared = from->from_shared || (from->owner != to->owner && from->shelf.type == TYPE_CUSTOM);
+	snprintf(to->from_text, sizeof to->from_text, "%s", path.data);
+	if (from->shelf.type == TYPE_INSTANCE && to->shelf.type == TYPE_INSTANCE) {
+		to->from = from->from;
+		memcpy(to->from_text, from->from_text, sizeof to->from_text);
+	}
+}
+
 static int do_lineage(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct lineage *l = (struct lineage *)a; /* act is its first member */
-	AUTO_BUF struct buf path = BUF_INIT;
 	struct tree_disk d;
 	struct image from;
 	int r = read_rows(txn, a->node, &d, err);
@@ -674,13 +689,10 @@ static int do_lineage(struct cat_txn *txn, struct act *a, struct error *err)
 		return r == ERR_STALE ? fail(err, -ESTALE, "the image that is being copied is gone") : r;
 	from.used = from.shelf.type != TYPE_INSTANCE;
 	from.last_used = clock_real();
-	image_path_for(txn, a->who, &from, &path);
 	r = terms_inherit(txn, &d.image, &from, err);
 	if (r)
 		return r;
-	d.image.from = from.id;
-	d.image.from_shared = from.from_shared || (from.owner != d.image.owner && from.shelf.type == TYPE_CUSTOM);
-	snprintf(d.image.from_text, sizeof d.image.from_text, "%s", path.data);
+	note_origin(txn, a, &from, &d.image);
 	r = image_put(txn, &from);
 	if (!r)
 		r = image_put(txn, &d.image);

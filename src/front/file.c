@@ -317,18 +317,37 @@ void file_mark(struct front *front, struct file *f, uint32_t set, uint32_t clear
 	(void)hold_handle_mark(front->hold, f->conn, f->fh, set, clear, NULL); /* gone: it was closed meanwhile */
 }
 
-bool file_find(struct front *front, uint32_t conn, uint64_t node, struct file **ret)
+/* The first file for which `is` holds, referenced. */
+static bool find_such(struct front *front, bool (*is)(const struct file *, uint32_t conn, uint64_t arg), uint32_t conn, uint64_t arg,
+		      struct file **ret)
 {
 	for (unsigned s = 0; s < SHARDS; s++) {
 		WITH_LOCK(&front->files->shards[s].lock);
 		for (struct file *f = front->files->shards[s].first; f; f = f->next)
-			if (f->conn == conn && f->node == node) {
+			if (is(f, conn, arg)) {
 				f->refs++;
 				*ret = f;
 				return true;
 			}
 	}
 	return false;
+}
+
+static bool is_of_node(const struct file *f, uint32_t conn, uint64_t node) { return f->conn == conn && f->node == node; }
+
+bool file_find(struct front *front, uint32_t conn, uint64_t node, struct file **ret)
+{
+	return find_such(front, is_of_node, conn, node, ret);
+}
+
+static bool is_read_by(const struct file *f, uint32_t conn, uint64_t pid)
+{
+	return f->conn == conn && f->who.pid == pid && f->kind == FILE_IS_DISK && !f->writable;
+}
+
+bool file_find_reader(struct front *front, uint32_t conn, uint32_t pid, struct file **ret)
+{
+	return find_such(front, is_read_by, conn, pid, ret);
 }
 
 bool file_is_open_by(struct front *front, uint32_t conn, uint64_t node, uint32_t pid)

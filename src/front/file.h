@@ -69,6 +69,9 @@ void file_mark(struct front *, struct file *, uint32_t set, uint32_t clear);
 /* Some open file of this node. False when there is none. */
 bool file_find(struct front *, uint32_t conn, uint64_t node, struct file **ret);
 
+/* Some disk that this process has open for reading. False when there is none. */
+bool file_find_reader(struct front *, uint32_t conn, uint32_t pid, struct file **ret);
+
 /* Has this process got the disk open on this connection? */
 bool file_is_open_by(struct front *, uint32_t conn, uint64_t node, uint32_t pid);
 

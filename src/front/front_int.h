@@ -25,7 +25,7 @@ struct front {
 };
 
 /* A connection's account, as of a moment ago (conn.owner). */
-#define TRACES 32
+#define TRACES 256 /* several for each cp; that many may be under way at once */
 struct view {
 	struct front *front;
 	struct conn *conn;
@@ -37,6 +37,8 @@ struct view {
 		uint32_t pid;
 		uint64_t image;
 		int64_t at;
+		bool made;     /* it has made that image's directory */
+		uint64_t link; /* the sum of a link's text that it has read there */
 	} traces[TRACES];
 	unsigned next_trace;
 };
@@ -67,6 +69,10 @@ double entry_timeout(const struct entry *);
 bool front_is_written_elsewhere(struct front *, uint32_t conn, uint64_t disk); /* open for writing in another mount */
 
 void trace_note(struct view *, uint32_t pid, uint64_t image);
+void trace_made(struct view *, uint32_t pid, uint64_t image);
+void trace_link(struct view *, uint32_t pid, uint64_t image, const char *text);
+/* Is a link of this text in that image one that a copying process brings along? */
+bool trace_brings_link(struct view *, uint32_t pid, uint64_t image, const char *text);
 bool trace_elsewhere(struct view *, uint32_t pid, uint64_t image); /* has just looked into another image than this */
 
 /* .why of the reader's uid */
@@ -91,6 +97,9 @@ static inline pthread_rwlock_t *pass_gate(struct disk_gate *gate)
 /* Handlers, by file: ops_name.c, ops_dir.c, ops_file.c, ops_data.c */
 /* Pin the moment of a running instance for this handle, at its first copy or seek: what a reader that copies sees is one moment. */
 int file_pin(struct ask *, struct file *);
+
+/* `to` was given a size. Where the asking process has another disk open that has that size and no data, this is all there is to copy. */
+void copy_of_nothing(struct ask *, struct file *to, uint64_t size);
 
 void op_lookup(fuse_req_t, fuse_ino_t, const char *);
 void op_forget(fuse_req_t, fuse_ino_t, uint64_t);

@@ -365,6 +365,22 @@ static int copy_range(struct ask *a, struct file *from, const struct map_root *r
 	return r;
 }
 
+/* Newer cp asks for the data of its origin first, and when there is none, makes the copy as long and is done. What may not be copied is
+ * an upload like any other, in which there is nothing yet. */
+void copy_of_nothing(struct ask *a, struct file *to, uint64_t size)
+{
+	struct file *from = NULL;
+	uint64_t data;
+	if (to->kind != FILE_IS_DISK || !file_find_reader(a->front, a->who.conn, a->who.pid, &from))
+		return;
+	uint64_t from_size = from->pinned ? from->size : disk_size(from->disk);
+	struct map_root root = from->pinned ? from->root : disk_root(from->disk);
+	if (from->disk != to->disk && from_size == size && (from->pinned || !disk_dirty(from->disk)) &&
+	    disk_seek_map(from->disk, &root, size, 0, true, &data, &a->err) == -ENXIO && may_copy(a, from, to, size, &root) == 0)
+		file_mark(a->front, to, MARK_COPIED, 0);
+	file_put(a->front, &from);
+}
+
 static int copy(struct ask *a, struct file *from, uint64_t from_off, struct file *to, uint64_t to_off, uint64_t len, uint64_t *ret)
 {
 	if (from->kind != FILE_IS_DISK || to->kind != FILE_IS_DISK || from->disk == to->disk)

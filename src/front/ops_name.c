@@ -94,9 +94,11 @@ static int resize_disk(struct ask *a, uint64_t node, struct disk *disk, uint64_t
 		r = upload_size_allowed(a->front->service, &a->who, node, size, &a->err);
 	if (!r && fi && file_get(a->front, a->who.conn, fi->fh, node, &f, NULL) == 0)
 		file_mark(a->front, f, MARK_WROTE, size ? 0 : MARK_LINEAGE);
-	file_put(a->front, &f);
 	if (!r)
 		r = disk_truncate(disk, size, &a->err);
+	if (!r && f && size)
+		copy_of_nothing(a, f, size);
+	file_put(a->front, &f);
 	return r || size ? r : upload_emptied(a->front->service, &a->who, node, &a->err);
 }
 
@@ -172,10 +174,13 @@ void op_readlink(fuse_req_t req, fuse_ino_t node)
 	if (!ask_begin(&a, req, "readlink", node, NULL))
 		return;
 	int r = tree_readlink(a.front->service, &a.who, node, text, &a.err);
-	if (r)
+	if (r) {
 		reply_error(&a, r);
-	else
-		fuse_reply_readlink(req, text);
+		return;
+	}
+	if (node_is_in_image(node) && node_slot(node) == SLOT_LINK)
+		trace_link(a.view, a.who.pid, node_number(node), text);
+	fuse_reply_readlink(req, text);
 }
 
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
@@ -188,7 +193,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	int r = act_mkdir(a.front->service, &a.who, parent, name, &e, &a.err);
 	/* Into a directory that it has just made, cp copies without looking there first. */
 	if (!r && node_is_in_image(e.node))
-		trace_note(a.view, a.who.pid, node_number(e.node));
+		trace_made(a.view, a.who.pid, node_number(e.node));
 	reply_entry(&a, r, &e);
 }
 
@@ -210,8 +215,10 @@ void op_symlink(fuse_req_t req, const char *text, fuse_ino_t parent, const char 
 {
 	struct ask a;
 	struct entry e;
-	if (ask_begin(&a, req, "symlink", parent, name))
-		reply_entry(&a, act_symlink(a.front->service, &a.who, parent, name, text, &e, &a.err), &e);
+	if (!ask_begin(&a, req, "symlink", parent, name))
+		return;
+	a.who.brings_link = node_is_in_image(parent) && trace_brings_link(a.view, a.who.pid, node_number(parent), text);
+	reply_entry(&a, act_symlink(a.front->service, &a.who, parent, name, text, &e, &a.err), &e);
 }
 
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to, const char *new_name, unsigned flags)

@@ -5,13 +5,16 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "front/front_int.h"
 
 /* Names and attributes of what lasts are cached this long; kernels are told when they change. */
 #define CACHE_SECONDS 3600.0
 #define RIGHTS_FOR ((int64_t)1000000000) /* an account's rights are read again after so many ns */
 #define TRACE_FOR ((int64_t)2000000000)
+#define COPY_FOR ((int64_t)60000000000) /* between making a directory and bringing its link */
 
 /* ---- who asks ------------------------------------------------------------------------------------ */
 
@@ -185,18 +188,65 @@ void reply_entry(struct ask *a, int code, const struct entry *e)
 
 /* ---- traces ------------------------------------------------------------------------------------------- */
 
+/* Under view.lock. */
+static struct trace *trace_of(struct view *v, uint32_t pid, uint64_t image)
+{
+	unsigned i = 0;
+	while (i < TRACES && (v->traces[i].pid != pid || v->traces[i].image != image))
+		i++;
+	struct trace *t = &v->traces[i < TRACES ? i : v->next_trace++ % TRACES];
+	if (i == TRACES || clock_mono() - t->at >= COPY_FOR) /* another one's, or that of a process of old */
+		*t = (struct trace){ .pid = pid, .image = image };
+	t->at = clock_mono();
+	return t;
+}
+
 void trace_note(struct view *v, uint32_t pid, uint64_t image)
 {
 	if (!pid)
 		return;
 	WITH_LOCK(&v->lock);
+	trace_of(v, pid, image);
+}
+
+void trace_made(struct view *v, uint32_t pid, uint64_t image)
+{
+	if (!pid)
+		return;
+	WITH_LOCK(&v->lock);
+	trace_of(v, pid, image)->made = true;
+}
+
+static uint64_t sum_of(const char *text)
+{
+	struct hash h;
+	hash_of(text, strlen(text), &h);
+	return get_le64(h.b);
+}
+
+void trace_link(struct view *v, uint32_t pid, uint64_t image, const char *text)
+{
+	uint64_t sum = sum_of(text);
+	if (!pid)
+		return;
+	WITH_LOCK(&v->lock);
+	trace_of(v, pid, image)->link = sum;
+}
+
+bool trace_brings_link(struct view *v, uint32_t pid, uint64_t image, const char *text)
+{
+	uint64_t sum = sum_of(text);
+	bool made = false, read = false;
+	WITH_LOCK(&v->lock);
 	int64_t now = clock_mono();
-	for (unsigned i = 0; i < TRACES; i++)
-		if (v->traces[i].pid == pid && v->traces[i].image == image) {
-			v->traces[i].at = now;
-			return;
-		}
-	v->traces[v->next_trace++ % TRACES] = (struct trace){ pid, image, now };
+	for (unsigned i = 0; pid && i < TRACES; i++) {
+		const struct trace *t = &v->traces[i];
+		if (t->pid != pid || now - t->at >= COPY_FOR)
+			continue;
+		made |= t->image == image && t->made;
+		read |= t->image != image && t->link == sum;
+	}
+	return made && read;
 }
 
 bool trace_elsewhere(struct view *v, uint32_t pid, uint64_t image)
