@@ -8,6 +8,7 @@
  *	fileop map FILE                     "BEGIN END" of its data (SEEK_DATA, SEEK_HOLE), rounded to 64 KiB and merged
  *	fileop copy FROM OFFSET TO OFFSET LENGTH
  *	                                    copy_file_range until LENGTH bytes are copied or FROM ends; says how many
+ *	fileop copy-extents FROM TO         as cp from 9.2 on does: what SEEK_DATA finds, then the size; TO is new
  *	fileop copy-fuzz FROM TO MODEL SEED COUNT
  *	                                    COUNT random copies, writes and truncations, in TO by copy_file_range and
  *	                                    in MODEL by bytes; both are compared at random places all the time
@@ -305,6 +306,27 @@ static int hold(char **args)
 	return 0;
 }
 
+static int copy_extents(char **args)
+{
+	int from = open_file(args[0], O_RDONLY), to = open_file(args[1], O_WRONLY | O_CREAT | O_EXCL);
+	off_t size = (off_t)size_of(from), at = 0, end;
+	while ((at = lseek(from, at, SEEK_DATA)) >= 0) {
+		if ((end = lseek(from, at, SEEK_HOLE)) < 0)
+			die("SEEK_HOLE");
+		for (off_t in = at, out = at; at < end;) {
+			ssize_t n = copy_file_range(from, &in, to, &out, (size_t)(end - at), 0);
+			if (n <= 0)
+				die("copy_file_range");
+			at += n;
+		}
+	}
+	if (errno != ENXIO)
+		die("SEEK_DATA");
+	if (ftruncate(to, size) < 0 || close(to) < 0)
+		die(args[1]);
+	return 0;
+}
+
 static int wrong_usage(void)
 {
 	fprintf(stderr, "fileop: see the top of fileop.c for what it can do\n");
@@ -327,6 +349,8 @@ int main(int argc, char **argv)
 		return print_map(args);
 	if (argc == 7 && strcmp(what, "copy") == 0)
 		return copy(args);
+	if (argc == 4 && strcmp(what, "copy-extents") == 0)
+		return copy_extents(args);
 	if (argc == 7 && strcmp(what, "copy-fuzz") == 0)
 		return copy_fuzz(args);
 	if (argc == 5 && strcmp(what, "hold") == 0)

@@ -65,18 +65,8 @@ is 'all of them are made' "$failed" 0
 is 'each has its disk' "$(for n in "$I"/many*; do cmp "$I/w/disk" "$n/disk" && echo same; done | sort | uniq -c | xargs)" '12 same'
 
 begin 'what starts a server all the same'
-cat >"$T/start.py" <<'P'
-import os, sys
-link, new = sys.argv[1:]
-text = os.readlink(link)
-os.mkdir(new)
-os.symlink("../../custom/other", new + "/image")
-P
-if command -v python3 >/dev/null; then
-	python3 "$T/start.py" "$I/w/image" "$I/scripted"
-else
-	mkdir "$I/scripted" && ln -s ../../custom/other "$I/scripted/image"
-fi
+perl -e 'my ($link, $new) = @ARGV; readlink($link) or die; mkdir($new) or die; symlink("../../custom/other", "$new/image") or die' \
+	"$I/w/image" "$I/scripted"
 is_instance 'a program that reads one link and makes another' scripted "$T/a.img" "$C/other"
 mkdir "$I/linked"
 cp -P "$I/scripted/image" "$I/linked/"
@@ -84,6 +74,14 @@ is_instance 'a link that is copied into a folder that was there' linked "$T/a.im
 mkdir "$I/again"
 ln -s "$(readlink "$I/scripted/image")" "$I/again/image"
 is_instance 'a link with the text of another one' again "$T/a.img" "$C/other"
+
+begin 'a link without its disk'
+perl -e 'my ($link, $new) = @ARGV; my $text = readlink($link); mkdir($new) or die; symlink($text, "$new/image") or die' \
+	"$I/scripted/image" "$I/half"
+is 'a copy that ended after its link is no server yet' "$(state_of "$I/half")" pending
+like 'and says what to do' "$(status_of "$I/half" reason)" 'ln -sfn'
+ok 'which is done' ln -sfn ../../custom/other "$I/half/image"
+is_instance 'and starts it' half "$T/a.img" "$C/other"
 
 begin 'nothing but zeros'
 mkdir "$I/zero"
