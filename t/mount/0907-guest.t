@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# timeout: 1200
 # A guest boots from the disk of an instance, writes, and powers off; an image of it has what it wrote, and so has a
 # second guest that is started from that image.
 . "$(dirname "$0")/../lib/test-lib.sh"
@@ -23,10 +24,10 @@ start() {
 	local name=$1 instance=$2
 	shift 2
 	mkfifo "$T/in.$name"
-	timeout 100 "$boot" --no-network "$@" "$instance" <"$T/in.$name" >"$T/console.$name" 2>&1 &
+	timeout 600 "$boot" --no-network "$@" "$instance" <"$T/in.$name" >"$T/console.$name" 2>&1 &
 	guests[$name]=$!
 	exec {inputs[$name]}>"$T/in.$name"
-	if wait_until 60 grep -q 'guest is ready' "$T/console.$name"; then
+	if wait_until 300 grep -q 'guest is ready' "$T/console.$name"; then
 		pass "$name is up"
 	else
 		flunk "$name is up" 'it is not'
@@ -42,7 +43,7 @@ type_in() {
 
 # answers NAME REGEX: its console says so, in time
 answers() {
-	wait_until 60 grep -qE "$2" "$T/console.$1"
+	wait_until 300 grep -qE "$2" "$T/console.$1"
 }
 
 # halt NAME: it powers off, and QEMU ends
@@ -57,7 +58,7 @@ for cache in none writeback; do
 	cp -r "$C/guest" "$I/$cache"
 	start "$cache" "$I/$cache" --cache "$cache"
 	refused 'a running server is not destroyed' EBUSY 'open for writing' rm -r "$I/$cache"
-	fails 'nor does a second QEMU get it' 'lock' timeout 20 "$boot" --no-network "$I/$cache"
+	fails 'nor does a second QEMU get it' 'lock' timeout 120 "$boot" --no-network "$I/$cache"
 	type_in "$cache" "head -c 3000000 /dev/urandom >/root/noise; echo I am $cache >/root/name; sync; echo synced-\$((40 + 2))"
 	ok 'it has written and synced' answers "$cache" '^synced-42'
 	ok 'an image of the running server' cp -r "$I/$cache" "$C/live-$cache"
