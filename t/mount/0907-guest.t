@@ -27,7 +27,7 @@ start() {
 	timeout 600 "$boot" --no-network "$@" "$instance" <"$T/in.$name" >"$T/console.$name" 2>&1 &
 	guests[$name]=$!
 	exec {inputs[$name]}>"$T/in.$name"
-	if wait_until 300 grep -q 'guest is ready' "$T/console.$name"; then
+	if wait_until 60 grep -q 'guest is ready' "$T/console.$name"; then
 		pass "$name is up"
 	else
 		flunk "$name is up" 'it is not'
@@ -43,7 +43,7 @@ type_in() {
 
 # answers NAME REGEX: its console says so, in time
 answers() {
-	wait_until 300 grep -qE "$2" "$T/console.$1"
+	wait_until 60 grep -qE "$2" "$T/console.$1"
 }
 
 # halt NAME: it powers off, and QEMU ends
