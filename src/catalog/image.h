@@ -21,7 +21,8 @@ enum image_state {
 	STATE_PENDING, STATE_AVAILABLE, STATE_FAILED, STATE_SUBMITTED, STATE_REJECTED, STATE_DEPRECATED, STATE_TRASHED,
 };
 
-enum { INHERITS_LICENSE = 1, INHERITS_PRICE = 2 };
+/* STALE: all bytes that brought them are gone; they stay, but those of other bytes take their place. */
+enum { INHERITS_LICENSE = 1, INHERITS_PRICE = 2, INHERITS_STALE = 4, INHERITS_ALL = 7 };
 
 struct shelf {
 	uint32_t account; /* 0 for public and marketplace */

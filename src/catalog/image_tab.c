@@ -82,7 +82,7 @@ static int decode(uint64_t node, struct bytes value, struct image *ret)
 	ret->disk = field_u64(&f);
 	ret->from = field_u64(&f);
 	ret->from_shared = field_bool(&f);
-	ret->inherits = field_below(&f, INHERITS_LICENSE + INHERITS_PRICE + 1);
+	ret->inherits = field_below(&f, INHERITS_ALL + 1);
 	ret->vendor = field_u32(&f);
 	FIELD_TEXT(&f, ret->from_text);
 	FIELD_TEXT(&f, ret->target);

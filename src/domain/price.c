@@ -96,7 +96,7 @@ static int put_price(struct cat_txn *txn, struct image *to, const struct terms *
 	return setting_put(txn, to->node, SET_PRICE, text, (unsigned)n);
 }
 
-static bool same_price(const struct terms *a, const struct terms *b)
+bool terms_same_price(const struct terms *a, const struct terms *b)
 {
 	return a->price == b->price && a->unit == b->unit && a->vendor == b->vendor;
 }
@@ -107,15 +107,18 @@ int terms_inherit(struct cat_txn *txn, struct image *to, const struct image *fro
 	int r = terms_get(txn, from, &theirs);
 	if (!r)
 		r = terms_get(txn, to, &ours);
+	if (r || !terms_charge(&theirs))
+		return r;
 	/* Where there are bytes of two images, the licence that costs more counts. */
-	bool has_license = to->inherits & INHERITS_LICENSE;
-	if (!r && theirs.license[0] && (!has_license || (terms_have_windows(&theirs) && !terms_have_windows(&ours))))
+	bool stale = to->inherits & INHERITS_STALE, has_license = !stale && (to->inherits & INHERITS_LICENSE);
+	to->inherits &= (uint8_t)~INHERITS_STALE;
+	if (theirs.license[0] && (!has_license || (terms_have_windows(&theirs) && !terms_have_windows(&ours))))
 		r = put_license(txn, to, theirs.license);
 	if (r || theirs.unit == PRICE_NONE)
 		return r;
-	if (to->from && (to->inherits & INHERITS_PRICE) && !same_price(&theirs, &ours))
-		return fail(err, -EPERM, "%s has bytes of an image with another price: what is made of two images with a price "
-			    "cannot be sold", to->name);
+	if (!stale && (to->inherits & INHERITS_PRICE) && !terms_same_price(&theirs, &ours))
+		return fail(err, -EPERM, "%s has bytes of an image with another price: nothing is made of two images that "
+			    "each have their price", to->name);
 	return put_price(txn, to, &theirs);
 }
 

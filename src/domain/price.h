@@ -33,9 +33,10 @@ const char *price_per(enum price_unit);       /* "/hour", " once" */
 int terms_get(struct cat_txn *, const struct image *, struct terms *ret) MUST_USE;
 static inline bool terms_charge(const struct terms *t) { return t->unit != PRICE_NONE || t->license[0]; }
 bool terms_have_windows(const struct terms *);
+bool terms_same_price(const struct terms *, const struct terms *); /* and vendor */
 
 /* `to` gets bytes of `from`: its terms follow. The caller writes the row. -EPERM with a sentence when `to` has bytes of another image with
- * another price already; when all its bytes are gone (from is 0), the new price takes the place of the old one. */
+ * another price already; when all these are gone (INHERITS_STALE), the new price takes the place of the old one. */
 int terms_inherit(struct cat_txn *, struct image *to, const struct image *from, struct error *err) MUST_USE;
 
 /* The instance begins anew with the disk of `from`: its terms, and none of those it had. The caller writes the row. */

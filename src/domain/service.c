@@ -253,10 +253,14 @@ static int open_store(struct service *s, const struct service_options *o, struct
 
 static int start_ledger(struct service *s, struct error *err)
 {
+	struct error roll;
 	int r = test_clock_use(s->catalog, s->dir, &s->test_clock, err);
 	if (!r)
 		r = ledger_tick(s->catalog, err);
-	return r ? r : ledger_roll(s, err);
+	/* It is tried again every minute; nobody is kept from their disks for a bill. */
+	if (!r && ledger_roll(s, &roll))
+		log_warn("%s", roll.text);
+	return r;
 }
 
 /* Without it the time until the next opening is counted from an earlier moment, by the same clocks: nothing is lost within a boot. */

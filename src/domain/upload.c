@@ -728,6 +728,8 @@ static int do_forget_lineage(struct cat_txn *txn, struct act *a, struct error *e
 	d.image.from = 0;
 	d.image.from_shared = false;
 	d.image.from_text[0] = 0;
+	if (d.image.inherits)
+		d.image.inherits |= INHERITS_STALE; /* not none: what is read from the same image and written here would be free */
 	return image_put(txn, &d.image);
 }
 
@@ -739,7 +741,8 @@ int upload_emptied(struct service *s, const struct who *w, uint64_t disk_node, s
 	writer.conn = 0; /* done twice it does no harm */
 	writer.resent = false;
 	int r = tree_disk(s, w, disk_node, &d, err);
-	return r || !d.image.from ? r : act_run(&a, err);
+	bool has_terms = !r && d.image.inherits && !(d.image.inherits & INHERITS_STALE);
+	return r || (!d.image.from && !has_terms) ? r : act_run(&a, err);
 }
 
 int upload_size_allowed(struct service *s, const struct who *w, uint64_t disk_node, uint64_t size, struct error *err)

@@ -360,3 +360,16 @@ bool file_is_open_by(struct front *front, uint32_t conn, uint64_t node, uint32_t
 	}
 	return false;
 }
+
+unsigned files_of_process(struct front *front, const struct who *w, uint32_t also, bool writable, uint64_t *ret, unsigned max)
+{
+	unsigned n = 0;
+	for (unsigned s = 0; s < SHARDS; s++) {
+		WITH_LOCK(&front->files->shards[s].lock);
+		for (struct file *f = front->files->shards[s].first; f && n < max; f = f->next)
+			if (f->kind == FILE_IS_DISK && f->writable == writable && f->who.account == w->account && f->who.pid &&
+			    (f->who.pid == w->pid || f->who.pid == also))
+				ret[n++] = f->node;
+	}
+	return n;
+}

@@ -71,6 +71,9 @@ bool file_find(struct front *, uint32_t conn, uint64_t node, struct file **ret);
 
 /* Some disk that this process has open for reading. False when there is none. */
 bool file_find_reader(struct front *, uint32_t conn, uint32_t pid, struct file **ret);
+/* Nodes of disks that a process of this account has open, in whichever mount, for writing or only for reading: at most max. `who` says which
+ * process; it or `also`. */
+unsigned files_of_process(struct front *, const struct who *, uint32_t also, bool writable, uint64_t *ret, unsigned max);
 
 /* Has this process got the disk open on this connection? */
 bool file_is_open_by(struct front *, uint32_t conn, uint64_t node, uint32_t pid);

@@ -95,6 +95,8 @@ static inline pthread_rwlock_t *pass_gate(struct disk_gate *gate)
 	__attribute__((cleanup(cleanup_rwunlock_), unused)) = pass_gate(gate)
 
 /* Handlers, by file: ops_name.c, ops_dir.c, ops_file.c, ops_data.c */
+#define SOURCES_MAX 16u /* disks that are looked at when a program reads one and writes another */
+
 /* Pin the moment of a running instance for this handle, at its first copy or seek: what a reader that copies sees is one moment. */
 int file_pin(struct ask *, struct file *);
 

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/num.h"
+#include "domain/inherit.h"
 #include "domain/acts.h"
 #include "domain/rights.h"
 #include "domain/gc.h"
@@ -99,11 +100,24 @@ static int may_write(struct ask *a, struct file *f, uint64_t end)
 	return end > disk_size(f->disk) ? upload_size_allowed(a->front->service, &f->who, f->node, end, &a->err) : 0;
 }
 
+/* Disks that this program reads while it writes this one. */
+static int note_sources(struct ask *a, struct file *f)
+{
+	uint64_t nodes[SOURCES_MAX];
+	unsigned n = files_of_process(a->front, &a->who, f->who.pid, false, nodes, SOURCES_MAX);
+	int r = 0;
+	for (unsigned i = 0; i < n && !r; i++)
+		r = inherit_by_reading(a->front->service, &f->who, f->node, nodes[i], &a->err);
+	return r;
+}
+
 static int disk_may_change(struct ask *a, struct file *f, uint64_t end)
 {
 	if (!f->writable)
 		return fail(&a->err, -EBADF, "this file is not open for writing");
 	int r = may_write(a, f, end);
+	if (!r && !f->marked_wrote)
+		r = note_sources(a, f);
 	if (!r && !f->marked_wrote) {
 		file_mark(a->front, f, MARK_WROTE, 0);
 		f->marked_wrote = true;

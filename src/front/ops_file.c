@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "domain/inherit.h"
 #include "domain/acts.h"
 #include "domain/rights.h"
 #include "domain/upload.h"
@@ -72,11 +73,24 @@ static int truncate_opened(struct ask *a, uint64_t node, struct file *f)
 	return r;
 }
 
+/* A disk that this program begins to read while it writes others. */
+static int note_targets(struct ask *a, uint64_t node)
+{
+	uint64_t nodes[SOURCES_MAX];
+	unsigned n = files_of_process(a->front, &a->who, 0, true, nodes, SOURCES_MAX);
+	int r = 0;
+	for (unsigned i = 0; i < n && !r; i++)
+		r = inherit_by_reading(a->front->service, &a->who, nodes[i], node, &a->err);
+	return r;
+}
+
 static int open_node(struct ask *a, uint64_t node, struct fuse_file_info *fi)
 {
 	struct file *f = NULL;
 	bool fixed = false;
 	int r = node_kind(node) == NODE_DISK ? may_open_disk(a, node, fi->flags, &fixed) : may_open_text(a, node, fi->flags);
+	if (!r && node_kind(node) == NODE_DISK && (fi->flags & O_ACCMODE) == O_RDONLY)
+		r = note_targets(a, node);
 	if (!r)
 		r = file_open(a->front, &a->who, a->who.unique, node, fi->flags, &f, &a->err);
 	if (r)
