@@ -292,7 +292,9 @@ int tree_computed(const struct image *i, uint64_t dir, const char *name, struct 
 		return 0;
 	}
 	bool anothers = i->shelf.type == TYPE_PUBLIC || i->shelf.type == TYPE_MARKETPLACE || node_kind(dir) == NODE_SHARED;
-	if (anothers && (strcmp(name, "owner") == 0 || strcmp(name, "reviewed") == 0)) {
+	/* Not while a copying program fills it, and makes these too; but still while one removes it that has seen them. */
+	bool is_filled = i->trashed || (i->disk && image_is_settled(i));
+	if (anothers && is_filled && (strcmp(name, "owner") == 0 || strcmp(name, "reviewed") == 0)) {
 		tree_fill_file(ret, node_image(i->node, name[0] == 'o' ? SLOT_OWNER : SLOT_REVIEWED), i->created, false);
 		return 0;
 	}
