@@ -81,7 +81,7 @@ static int may_see(const struct tree_ask *a)
 int tree_lookup_bill(const struct tree_ask *a, const char *name, struct entry *ret)
 {
 	char text[MONTH_TEXT_SIZE] = "";
-	uint32_t month, first, end;
+	uint32_t month, first = 0, end = 0;
 	int r = may_see(a);
 	if (!r)
 		r = months_of(a->txn, account_of(a->node), &first, &end);
@@ -106,7 +106,7 @@ int tree_attr_bills(const struct tree_ask *a, struct entry *ret)
 
 int tree_list_bills(const struct tree_ask *a, uint64_t cookie, tree_each each, void *ctx)
 {
-	uint32_t first, end;
+	uint32_t first = 0, end = 0;
 	int r = may_see(a);
 	if (!r)
 		r = months_of(a->txn, account_of(a->node), &first, &end);
