@@ -195,3 +195,45 @@ int share_count(struct cat_txn *txn, uint64_t image, uint64_t *ret)
 	*ret = 0;
 	return share_each_of(txn, image, count_one, ret);
 }
+
+/* ---- all of them ---- */
+
+static int on_row(void *ctx, struct bytes key, struct bytes value)
+{
+	struct share_walk *w = ctx;
+	struct share s;
+	int r = key.len == 8 ? decode(get_be64(key.data), value, &s) : ERR_DAMAGED;
+	return r ? r : w->each(w->ctx, &s);
+}
+
+int share_each_all(struct cat_txn *txn, share_each each, void *ctx)
+{
+	struct share_walk w = { txn, each, ctx };
+	return db_walk(txn, DB_SHARE, NULL, NULL, on_row, &w);
+}
+
+bool share_is_indexed(struct cat_txn *txn, const struct share *s)
+{
+	struct key k;
+	uint64_t of, name, to;
+	return db_get_number(txn, DB_SHARE_OF, of_key(&k, s->image, s->receiver), &of) == 0 && of == s->no &&
+	       db_get_number(txn, DB_SHARE_NAME, name_key(&k, s), &name) == 0 && name == s->no &&
+	       db_get_number(txn, DB_SHARE_TO, to_key(&k, s->receiver, s->region, s->no), &to) == 0;
+}
+
+static int count_entry(void *ctx, struct bytes key, struct bytes value)
+{
+	(void)key, (void)value;
+	++*(uint64_t *)ctx;
+	return 0;
+}
+
+int share_count_index(struct cat_txn *txn, uint64_t *ret)
+{
+	static const enum db_table tables[SHARE_INDEXES] = { DB_SHARE_OF, DB_SHARE_TO, DB_SHARE_NAME };
+	int r = 0;
+	*ret = 0;
+	for (unsigned i = 0; i < SHARE_INDEXES && !r; i++)
+		r = db_walk(txn, tables[i], NULL, NULL, count_entry, ret);
+	return r;
+}

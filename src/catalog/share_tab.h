@@ -29,6 +29,14 @@ typedef int (*share_each)(void *ctx, const struct share *);
 int share_each_of(struct cat_txn *, uint64_t image, share_each each, void *ctx) MUST_USE;
 int share_each_to(struct cat_txn *, uint32_t receiver, uint32_t region, uint64_t after, share_each each, void *ctx) MUST_USE;
 
+/* All, by no. */
+int share_each_all(struct cat_txn *, share_each each, void *ctx) MUST_USE;
+
+/* For check: is it found in each of the ways above? How many entries have the tables that say so, together? */
+bool share_is_indexed(struct cat_txn *, const struct share *);
+int share_count_index(struct cat_txn *, uint64_t *ret) MUST_USE;
+#define SHARE_INDEXES 3 /* entries for each row */
+
 int share_count(struct cat_txn *, uint64_t image, uint64_t *ret) MUST_USE; /* receivers of an image */
 
 #endif

@@ -75,6 +75,8 @@ static int check_snapshot(struct check *c, struct error *err)
 	if (r == 0)
 		r = check_names(c, err);
 	if (r == 0)
+		r = check_shares(c, err);
+	if (r == 0)
 		r = check_meters(c, err);
 	cat_end(&c->txn);
 	check_objects_free(c);

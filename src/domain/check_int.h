@@ -92,6 +92,7 @@ int check_refs(struct check *, struct error *err) MUST_USE;
 int check_maps(struct check *, struct error *err) MUST_USE;
 int check_names(struct check *, struct error *err) MUST_USE;
 int check_meters(struct check *, struct error *err) MUST_USE;  /* who pays for what */
+int check_shares(struct check *, struct error *err) MUST_USE;
 int check_orphans(struct check *, struct error *err) MUST_USE; /* after the snapshot */
 
 #endif

@@ -16,7 +16,10 @@
 #include "base/num.h"
 #include "catalog/db.h"
 #include "catalog/meter_tab.h"
+#include "catalog/account.h"
+#include "catalog/db.h"
 #include "catalog/object_tab.h"
+#include "catalog/share_tab.h"
 #include "domain/gc.h"
 #include "store/pack_format.h"
 
@@ -469,6 +472,63 @@ static void test_rows(void)
 	rig_close(&s.rig);
 }
 
+/* ---- shares */
+
+static int put_share(struct cat_txn *txn, void *arg, struct error *err)
+{
+	(void)err;
+	return share_put(txn, arg);
+}
+
+static int make_receiver(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct account receiver = { .name = "bob", .accept = "all" };
+	(void)err;
+	*(uint32_t *)arg = receiver.no = (uint32_t)cat_next(txn, COUNTER_ACCOUNT);
+	return account_put(txn, &receiver);
+}
+
+static int lose_share(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct key k;
+	(void)err;
+	return db_remove(txn, DB_SHARE, key_of_u64(&k, *(uint64_t *)arg));
+}
+
+static void test_shares(void)
+{
+	struct sample s;
+	make(&s, "shares");
+	struct image a = rig_row(&s.rig, s.a);
+	struct share share = { .image = s.a, .owner = 1, .region = a.shelf.region, .name = "gift" };
+	struct share strange = { .image = 4711, .owner = 1, .receiver = 4712, .region = 1, .name = "strange" };
+	a.used = true;
+	rig_change(&s.rig, &a);
+	if (change(&s.rig, make_receiver, &share.receiver) || change(&s.rig, put_share, &share))
+		bail("share");
+	ok(clean(&s.rig, false), "a share is no problem");
+	a.shelf.trash = true;
+	rig_change(&s.rig, &a);
+	ok(check(&s.rig, false) == 1 && says("gift): image ap-guangzhou/.trash/custom/a is in the trash"), "of what is in the trash it is");
+	a.shelf.trash = a.used = false;
+	rig_change(&s.rig, &a);
+	ok(check(&s.rig, false) == 1 && says("is not sealed"), "or of what may still change");
+	a.used = true;
+	a.shelf.region++;
+	rig_change(&s.rig, &a);
+	ok(check(&s.rig, false) == 1 && says("is in another region than the share"), "or of what is elsewhere");
+	a.shelf.region--;
+	rig_change(&s.rig, &a);
+	if (change(&s.rig, put_share, &strange))
+		bail("share");
+	ok(check(&s.rig, false) == 2 && says("strange): its image is not there") && says("account that is not there (4712)"),
+	   "one of nothing with nobody");
+	if (change(&s.rig, lose_share, &strange.no))
+		bail("lose");
+	ok(check(&s.rig, false) == 1 && says("there are 1 shares, but 6 entries that lead to them instead of 3"), "names without a share");
+	rig_close(&s.rig);
+}
+
 /* ---- leftovers */
 
 static void leave(struct rig *rig, const char *name)
@@ -608,6 +668,7 @@ int main(void)
 	test_numbers();
 	test_meters();
 	test_rows();
+	test_shares();
 	test_orphans();
 	test_deleted_meanwhile();
 	test_in_use();
