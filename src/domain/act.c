@@ -2,7 +2,8 @@
 /* act: transaction, answer for the second time, log, events.
  *
  * The answer is written in the same transaction as the change: when the daemon dies between the commit and its
- * answer to the kernel, the request comes again and finds it. A refused act writes nothing, so it is simply tried again. */
+ * answer to the kernel, the request comes again and finds it. A refused act changes nothing, so it is simply tried again;
+ * that it was refused is written to the log afterwards (refusals.h). */
 #include "domain/act.h"
 
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include "catalog/journal.h"
 #include "domain/disks.h"
 #include "domain/gc.h"
+#include "domain/refusals.h"
 
 void act_entry_changed(struct act *a, uint64_t parent, const char *name)
 {
@@ -142,6 +144,7 @@ int act_run(struct act *a, struct error *err)
 	if (r) {
 		if (!err->text[0])
 			(void)fail(err, r, "the catalog refused (%s)", err_name(r));
+		refusals_note(a, r, err);
 		return r;
 	}
 	for (unsigned i = 0; i < ACT_DROPS && a->dropped[i]; i++)

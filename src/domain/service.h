@@ -46,6 +46,7 @@ struct service {
 	struct service_events events; /* set by the daemon before anything is served */
 	struct quotas *quotas;        /* bytes-per-region: domain/quota.h */
 	struct disks *disks;          /* open ones: domain/disks.h */
+	struct refusals *refusals;    /* how many went into the log: domain/refusals.h */
 	struct gc *gc;                /* background: domain/gc.h */
 	struct test_clock *test_clock; /* NULL: the store has none */
 	int64_t started;
