@@ -26,11 +26,8 @@
 #include "domain/ledger.h"
 #include "domain/measure.h"
 #include "domain/names.h"
-<<<<<<< HEAD
 #include "domain/quota.h"
-=======
 #include "domain/refusals.h"
->>>>>>> b862af8 (domain: refusals are in the log)
 #include "domain/test_clock.h"
 
 #define LOCK_WAIT (INT64_C(2) * 1000000000)
@@ -302,11 +299,8 @@ int service_open(struct service **ret, const char *dir, const struct service_opt
 		service_close(s);
 		return r;
 	}
-<<<<<<< HEAD
 	s->quotas = quotas_new(s);
-=======
 	s->refusals = refusals_new();
->>>>>>> b862af8 (domain: refusals are in the log)
 	s->disks = disks_new(s);
 	s->gc = gc_new(s);
 	*ret = s;
