@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "catalog/account.h"
 #include "catalog/region.h"
@@ -62,14 +63,19 @@ static void changed(struct cat_txn *txn, struct act *a, const struct share *s)
 	act_entry_changed(a, shelf, name);
 }
 
-/* The log tells both: the path is the receiver's box, the account it was done to the other one. */
+/* The log tells both: the path is the maker's link, which both of them know; what the image is called is the maker's business, and
+ * the detail, which is shown to who did it. `other`: the account that it was done to. */
 static void note(struct cat_txn *txn, struct act *a, const char *operation, const struct share *s, const struct image *i, uint32_t other)
 {
 	struct account receiver;
-	act_path_image(a, txn, i);
+	struct region region;
+	AUTO_BUF struct buf image = BUF_INIT;
+	image_path(txn, i, &image);
 	a->operation = operation;
 	a->owner = other;
-	snprintf(a->detail, sizeof a->detail, "with %s as %s", account_get(txn, s->receiver, &receiver) ? "?" : receiver.name, s->name);
+	snprintf(a->path, sizeof a->path, "accounts/%s/%s/shared/%s", account_get(txn, s->receiver, &receiver) ? "?" : receiver.name,
+		 region_get(txn, s->region, &region) ? "?" : region.name, s->name);
+	snprintf(a->detail, sizeof a->detail, "%s", image.data);
 }
 
 /* ---- who may be given what ------------------------------------------------------------------------------- */
@@ -196,6 +202,7 @@ int share_link(struct cat_txn *txn, struct act *a, struct error *err)
 	struct share s = { .created = clock_real(), .owner = a->who->account };
 	if (!share_is_box(a->parent, &s.receiver, &s.region))
 		return -EINVAL;
+	a->operation = "share";
 	int r = find_target(txn, a, s.receiver, s.region, &i, err);
 	if (!r)
 		r = check_image(txn, a, &i, s.receiver, s.region, err);
@@ -259,10 +266,15 @@ int share_rename(struct cat_txn *txn, struct act *a, struct error *err)
 		return r;
 	if (!r && !a->flag)
 		return fail(err, -EEXIST, "there is a link %s already", a->new_name);
-	if (!r && !(r = image_get(txn, other.image, &old)))
-		r = cancel(txn, a, &other, &old, other.receiver, "unshare");
-	if (r && r != -ENOENT)
-		return r;
+	if (!r) {
+		r = image_get(txn, other.image, &old);
+		if (!r)
+			r = cancel(txn, a, &other, &old, other.receiver, "unshare");
+		if (!r)
+			r = act_log(txn, a); /* a line of its own: the act's is about what takes its place */
+		if (r)
+			return r;
+	}
 	changed(txn, a, &s);
 	snprintf(s.name, sizeof s.name, "%s", a->new_name);
 	changed(txn, a, &s);
@@ -282,7 +294,7 @@ int share_decline(struct cat_txn *txn, struct act *a, struct error *err)
 	if (r)
 		return fail(err, r, "there is nothing called %s here", a->name);
 	r = cancel(txn, a, &s, &i, s.owner, "decline");
-	snprintf(a->path, sizeof a->path, "shared/%s", a->name);
+	a->detail[0] = 0;
 	return r;
 }
 
