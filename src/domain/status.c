@@ -27,7 +27,7 @@ struct uses {
 static int add_alias(void *ctx, const struct image *row)
 {
 	struct uses *u = ctx;
-	if (row->kind != KIND_ALIAS || strcmp(row->target, u->image->name))
+	if (row->kind != KIND_ALIAS || strcmp(row->target, u->image->name) || may(u->ask->txn, u->ask->who, MAY_SEE, NULL, row, NULL))
 		return 0;
 	buf_addf(u->text, "use: alias ");
 	image_path_for(u->ask->txn, u->ask->who, row, u->text);

@@ -50,11 +50,11 @@ void image_path_for(struct cat_txn *txn, const struct who *w, const struct image
 	image_path(txn, i, ret);
 }
 
-static void add_link(struct cat_txn *txn, uint64_t node, struct buf *ret)
+static void add_link(struct cat_txn *txn, const struct who *w, uint64_t node, struct buf *ret)
 {
 	struct account receiver;
 	struct share s;
-	if (share_get(txn, node_number(node), &s) || account_get(txn, s.receiver, &receiver)) {
+	if (share_get(txn, node_number(node), &s) || (s.owner != w->account && !w->is_operator) || account_get(txn, s.receiver, &receiver)) {
 		buf_adds(ret, "(a share that is cancelled)");
 		return;
 	}
@@ -86,7 +86,7 @@ static void add_image(struct cat_txn *txn, const struct who *w, uint64_t node, s
 {
 	struct image i;
 	unsigned slot = node_slot(node);
-	if (image_get(txn, node_number(node), &i)) {
+	if (image_get(txn, node_number(node), &i) || may(txn, w, MAY_SEE, NULL, &i, NULL)) {
 		buf_adds(ret, "(an image that is gone)");
 		return;
 	}
@@ -104,7 +104,7 @@ static void add_disk(struct cat_txn *txn, const struct who *w, uint64_t node, st
 {
 	struct disk_row row;
 	struct image i;
-	if (disk_row_get(txn, node_number(node), &row) || image_get(txn, row.image, &i)) {
+	if (disk_row_get(txn, node_number(node), &row) || image_get(txn, row.image, &i) || may(txn, w, MAY_SEE, NULL, &i, NULL)) {
 		buf_adds(ret, "(a disk that is gone)");
 		return;
 	}
@@ -143,7 +143,7 @@ void tree_path(struct service *s, const struct who *w, uint64_t node, struct buf
 	case NODE_ACCOUNT: add_account(txn, node, ret); break;
 	case NODE_IMAGE:
 	case NODE_SHARED: add_image(txn, w, node, ret); break;
-	case NODE_LINK: add_link(txn, node, ret); break;
+	case NODE_LINK: add_link(txn, w, node, ret); break;
 	case NODE_DISK: add_disk(txn, w, node, ret); break;
 	case NODE_BILLS: tree_bills_path(txn, node, ret); break;
 	default: buf_adds(ret, "?");

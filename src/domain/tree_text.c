@@ -27,23 +27,31 @@ struct text_walk {
 
 /* ---- .list ------------------------------------------------------------------------------------ */
 
+struct use_count {
+	const struct tree_ask *ask;
+	bool all;
+	uint64_t n;
+};
+
 static int count_child(void *ctx, uint64_t node)
 {
-	(void)node;
-	++*(uint64_t *)ctx;
+	struct use_count *c = ctx;
+	struct image child;
+	c->n += c->all || (image_get(c->ask->txn, node, &child) == 0 && may(c->ask->txn, c->ask->who, MAY_SEE, NULL, &child, NULL) == 0);
 	return 0;
 }
 
-/* What would be hurt if it went: made from it, aliases, shares. */
+/* What would be hurt if it went: made from it, aliases, shares. All of that is told to who owns it, and to operators; others count what
+ * they see. */
 static int count_uses(const struct text_walk *w, const struct image *i, uint64_t *ret)
 {
+	struct use_count c = { w->ask, i->owner == w->ask->who->account || w->ask->who->is_operator, 0 };
 	uint64_t shares = 0;
-	*ret = alias_count_of(w->aliases, i);
-	int r = image_each_child(w->ask->txn, i->id, 0, count_child, ret);
+	int r = image_each_child(w->ask->txn, i->id, 0, count_child, &c);
 	if (r >= 0 && i->shelf.type == TYPE_CUSTOM && i->owner == w->ask->who->account)
 		r = share_count(w->ask->txn, i->node, &shares);
-	*ret += shares;
-	return r;
+	*ret = c.n + shares + (c.all || !i->shelf.account ? alias_count_of(w->aliases, i) : 0);
+	return r < 0 ? r : 0;
 }
 
 static void first_line(struct cat_txn *txn, uint64_t node, enum setting_key key, char ret[SETTING_MAX + 1])
@@ -95,16 +103,18 @@ static int text_list(struct text_walk *w)
 	return r;
 }
 
-/* ---- .log: time, account, uid, operation, path, result, detail; between tabs ------------------- */
+/* ---- .log: time, account, uid, operation, path, result, detail; between tabs -------------------
+ * Of a share its maker is told which image of theirs it is; the receiver knows it by the name of the share. */
 
 static int log_line_text(void *ctx, const struct log_entry *e)
 {
 	struct text_walk *w = ctx;
 	char t[TIME_TEXT_SIZE];
 	struct account a;
+	bool told = !strstr(e->operation, "share") || e->account == w->ask->who->account || w->ask->who->is_operator;
 	buf_addf(w->text, "%s\t%s\t%u\t%s\t%s\t%s\t%s\n", time_text(e->time, t),
 		 account_get(w->ask->txn, e->account, &a) ? "?" : a.name, e->uid, e->operation, e->path,
-		 e->result ? err_name(e->result) : "ok", e->detail);
+		 e->result ? err_name(e->result) : "ok", told ? e->detail : "");
 	return 0;
 }
 
@@ -239,6 +249,8 @@ static int text_of_image(const struct tree_ask *a, struct buf *ret)
 static int text_of_file(const struct tree_ask *a, enum tree_file f, struct buf *ret)
 {
 	struct text_walk w = { .ask = a, .text = ret };
+	if (!tree_has_file(a->who, node_kind(a->node) == NODE_FIXED ? ROOT_NODE : a->node & ~(uint64_t)0xff, f))
+		return fail(a->err, -ENOENT, "there is no such file");
 	if (node_kind(a->node) == NODE_REGION)
 		w.region = (uint32_t)node_number(a->node);
 	switch (f) {
