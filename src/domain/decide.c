@@ -78,9 +78,9 @@ static int decide_copy(const struct who *w, const struct facts *f, struct error 
 {
 	const struct image *i = f->image;
 	if (f->received && i->owner != w->account && !w->is_operator && f->shared_copy) {
-		if (!f->to_region || f->to_region == i->shelf.region)
+		if (f->to_custom && f->to_region == i->shelf.region)
 			return 0;
-		return fail(err, -EPERM, "policy shared-copy lets you copy %s inside its own region", i->name);
+		return fail(err, -EPERM, "policy shared-copy lets you copy %s to custom images of its own region", i->name);
 	}
 	if (i->owner == w->account && i->from_shared && i->shelf.type == TYPE_INSTANCE && !f->shared_instance_image)
 		return fail(err, -EROFS, "%s was made from a shared image, and policy shared-instance-image lets no image be made of "

@@ -38,6 +38,7 @@ struct facts {
 	const struct shelf *shelf; /* may be NULL when image is given */
 	const struct image *image;
 	uint32_t to_region;        /* MAY_COPY: where the other image will be; 0: not known */
+	bool to_custom;            /* MAY_COPY: … and whether it is a custom image there */
 	bool received;             /* it is shared with who asks */
 	char shared_with[200];     /* MAY_DELETE: names of those that it is shared with; "" */
 	bool charged;              /* it has a price, or a licence that is paid for */

@@ -104,7 +104,7 @@ int may(struct cat_txn *txn, const struct who *w, enum verb verb, const struct s
 
 int may_copy_into(struct cat_txn *txn, const struct who *w, const struct image *from, const struct image *to, struct error *err)
 {
-	struct facts f = { .image = from, .to_region = to->shelf.region };
+	struct facts f = { .image = from, .to_region = to->shelf.region, .to_custom = to->shelf.type == TYPE_CUSTOM };
 	bool starts = to->shelf.type == TYPE_INSTANCE && to->shelf.region == from->shelf.region && from->shelf.type != TYPE_INSTANCE;
 	return ask(txn, w, starts ? MAY_START : MAY_COPY, &f, err);
 }

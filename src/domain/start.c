@@ -17,6 +17,7 @@
 #include "domain/runs.h"
 #include "domain/trash.h"
 #include "domain/tree_int.h"
+#include "domain/upload.h"
 
 /* ---- which image a link means ---------------------------------------------------------------------------- */
 
@@ -74,7 +75,7 @@ static int take_disk(struct cat_txn *txn, struct act *a, struct image *instance,
 	instance->reason[0] = 0;
 	instance->trashed = 0;
 	instance->from = origin->id;
-	instance->from_shared = origin->from_shared || (origin->owner != instance->owner && origin->shelf.type == TYPE_CUSTOM);
+	instance->from_shared = image_is_from_others(origin, instance);
 	snprintf(instance->from_text, sizeof instance->from_text, "%s", path.data);
 	snprintf(a->detail, sizeof a->detail, "from %s", path.data);
 	origin->used = true;

@@ -655,13 +655,18 @@ static int still_whole(struct cat_txn *txn, const struct image *from, const stru
 	return r;
 }
 
+bool image_is_from_others(const struct image *from, const struct image *to)
+{
+	return from->from_shared || (from->owner != to->owner && from->shelf.type == TYPE_CUSTOM);
+}
+
 /* A server that is copied from another one is of the same image as that. */
 static void note_origin(struct cat_txn *txn, struct act *a, const struct image *from, struct image *to)
 {
 	AUTO_BUF struct buf path = BUF_INIT;
 	image_path_for(txn, a->who, from, &path);
 	to->from = from->id;
-	to->from_shared = from->from_shared || (from->owner != to->owner && from->shelf.type == TYPE_CUSTOM);
+	to->from_shared |= image_is_from_others(from, to); /* what was copied in before is still there */
 	snprintf(to->from_text, sizeof to->from_text, "%s", path.data);
 	if (from->shelf.type == TYPE_INSTANCE && to->shelf.type == TYPE_INSTANCE) {
 		to->from = from->from;

@@ -22,6 +22,9 @@ enum upload_end {
 /* An instance that has its disk: writing to it is what it is for, and no upload. */
 bool image_is_running(const struct image *);
 
+/* Is this another account's custom image, or made from one, to the account of `to`? What has bytes of it is marked (from_shared). */
+bool image_is_from_others(const struct image *from, const struct image *to);
+
 /* Before a write (or an open for writing): the image is pending from here on. -EPERM when it is sealed. Cheap when it is pending already. */
 int upload_reopen(struct service *, const struct who *, uint64_t disk_node, struct error *err) MUST_USE;
 
