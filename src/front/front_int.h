@@ -58,6 +58,15 @@ bool ask_begin(struct ask *, fuse_req_t req, const char *operation, uint64_t nod
 /* The same for requests that are judged by an open file's owner, whoever sends them. */
 void ask_begin_file(struct ask *, fuse_req_t req, const char *operation, uint64_t node);
 
+/* Whose rights a request for an open file has: its opener's, less what their account has lost since. */
+static inline struct who judged(const struct ask *a, const struct file *f)
+{
+	struct who w = f->who;
+	w.is_operator &= a->who.is_operator;
+	w.is_vendor &= a->who.is_vendor;
+	return w;
+}
+
 /* Answer with an error (code < 0); what is a refusal leaves a sentence in .why. */
 void reply_error(struct ask *, int code);
 void reply_done(struct ask *, int code); /* 0: success without anything */

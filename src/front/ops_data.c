@@ -36,14 +36,15 @@ static char *reply_buffer(void)
 static int note_read(struct ask *a, struct file *f)
 {
 	struct tree_disk d;
+	struct who reader = judged(a, f);
 	if (f->read_noted)
 		return 0;
-	int r = tree_disk(a->front->service, &f->who, f->node, &d, &a->err);
+	int r = tree_disk(a->front->service, &reader, f->node, &d, &a->err);
 	if (!r)
-		r = may_now(a->front->service, &f->who, MAY_READ, &d.image, &a->err);
+		r = may_now(a->front->service, &reader, MAY_READ, &d.image, &a->err);
 	if (r || !d.is_main || !image_is_settled(&d.image))
 		return r;
-	r = upload_use(a->front->service, &f->who, &d.image, &a->err);
+	r = upload_use(a->front->service, &reader, &d.image, &a->err);
 	if (!r)
 		f->read_noted = d.image.owner == f->who.account;
 	return r;
@@ -91,13 +92,14 @@ void op_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t offset, struct 
 static int may_write(struct ask *a, struct file *f, uint64_t end)
 {
 	uint64_t now = f->gate->rounds + 1;
-	if (f->may_write_at != now) {
-		int r = upload_reopen(a->front->service, &f->who, f->node, &a->err);
+	struct who writer = judged(a, f);
+	if (f->may_write_at != now || writer.is_operator != f->who.is_operator) {
+		int r = upload_reopen(a->front->service, &writer, f->node, &a->err);
 		if (r)
 			return r;
 		f->may_write_at = now;
 	}
-	return end > disk_size(f->disk) ? upload_size_allowed(a->front->service, &f->who, f->node, end, &a->err) : 0;
+	return end > disk_size(f->disk) ? upload_size_allowed(a->front->service, &writer, f->node, end, &a->err) : 0;
 }
 
 /* Disks that this program reads while it writes this one. */
@@ -195,11 +197,12 @@ static int write_setting(struct ask *a, struct file *f, const char *data, size_t
 	WITH_LOCK(&f->lock);
 	if (offset > f->text.len || offset + size > SETTING_MAX)
 		return fail(&a->err, -EFBIG, "a setting can have at most %d bytes", SETTING_MAX - 1);
+	struct who writer = judged(a, f);
 	AUTO_BUF struct buf old = BUF_INIT;
 	buf_add(&old, f->text.data, f->text.len);
 	put_text(&f->text, data, size, offset);
 	session_blocking_begin(); /* the first sha256 means reading the whole disk */
-	int r = act_set(a->front->service, &f->who, f->node, f->text.data, (unsigned)f->text.len, &a->err);
+	int r = act_set(a->front->service, &writer, f->node, f->text.data, (unsigned)f->text.len, &a->err);
 	session_blocking_end();
 	f->unsaved = r == -EINVAL && f->text.data[f->text.len - 1] != '\n';
 	if (f->unsaved) {
@@ -222,7 +225,8 @@ static int write_config(struct ask *a, struct file *f, const char *data, size_t 
 	f->unsaved = f->text.data[f->text.len - 1] != '\n';
 	if (f->unsaved)
 		return 0;
-	int r = strlen(f->text.data) == f->text.len ? act_configure(a->front->service, &f->who, f->node, f->text.data, &a->err)
+	struct who writer = judged(a, f);
+	int r = strlen(f->text.data) == f->text.len ? act_configure(a->front->service, &writer, f->node, f->text.data, &a->err)
 						    : fail(&a->err, -EINVAL, "that is no text");
 	buf_clear(&f->text);
 	return r;
@@ -304,9 +308,14 @@ void op_fallocate(fuse_req_t req, fuse_ino_t node, int mode, off_t offset, off_t
 
 static int seek(struct ask *a, struct file *f, uint64_t offset, bool data, uint64_t *ret)
 {
+	struct tree_disk d;
+	struct who reader = judged(a, f);
 	if (f->kind != FILE_IS_DISK)
 		return -EINVAL;
-	int r = file_pin(a, f);
+	/* Where its data are is to be seen by whoever sees it, for as long as they do. */
+	int r = f->read_noted ? 0 : tree_disk(a->front->service, &reader, f->node, &d, &a->err);
+	if (!r)
+		r = file_pin(a, f);
 	if (r)
 		return r;
 	return f->pinned ? disk_seek_map(f->disk, &f->root, f->size, offset, data, ret, &a->err)
@@ -335,21 +344,23 @@ static int may_copy(struct ask *a, struct file *from, struct file *to, uint64_t 
 {
 	struct tree_disk d;
 	struct image into;
-	int r = tree_disk(a->front->service, &from->who, from->node, &d, &a->err);
+	struct who reader = judged(a, from), writer = judged(a, to);
+	int r = tree_disk(a->front->service, &reader, from->node, &d, &a->err);
 	if (!r)
-		r = tree_image(a->front->service, &to->who, to->node, &into, &a->err);
+		r = tree_image(a->front->service, &writer, to->node, &into, &a->err);
 	if (!r)
-		r = may_copy_into_now(a->front->service, &from->who, &d.image, &into, &a->err);
+		r = may_copy_into_now(a->front->service, &reader, &d.image, &into, &a->err);
 	if (r)
 		return r;
 	if (!d.is_main || !image_is_settled(&d.image))
 		return fail(&a->err, -EBUSY, "%s is still being written: wait until it is available (imagefs status --wait)",
 			    d.image.name);
 	r = disk_may_change(a, to, end);
-	if (!r && !d.image.used && (file_marks(a->front, to) & MARK_LINEAGE)) /* from a second image into the same file */
-		r = upload_use(a->front->service, &from->who, &d.image, &a->err);
-	if (!r && !(file_marks(a->front, to) & MARK_LINEAGE)) {
-		r = upload_lineage(a->front->service, &to->who, to->node, &d.image, map, &a->err);
+	bool known = (file_marks(a->front, to) & MARK_LINEAGE) && (into.from_shared || !image_is_from_others(&d.image, &into));
+	if (!r && !d.image.used && known) /* from a second image into the same file */
+		r = upload_use(a->front->service, &reader, &d.image, &a->err);
+	if (!r && !known) {
+		r = upload_lineage(a->front->service, &writer, to->node, &d.image, map, &a->err);
 		if (!r)
 			file_mark(a->front, to, MARK_LINEAGE, 0);
 	}

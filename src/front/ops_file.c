@@ -32,8 +32,10 @@ static int may_open_disk(struct ask *a, uint64_t node, int flags, bool *ret_fixe
 	    front_is_written_elsewhere(a->front, a->who.conn, d.row.no))
 		return fail(&a->err, -EBUSY, "the disk of %s is open for writing in another mount (is the server running there?)",
 			    d.image.name);
-	/* Pages that are kept are read without asking: only what has been used already may be, else its first use went unnoticed. */
-	*ret_fixed = d.is_main && d.image.used && image_is_settled(&d.image);
+	/* Pages that are kept are read without asking: only what has been used already may be, else its first use went unnoticed; and
+	 * only by who may read at all (they were, and what they had read is still there). */
+	*ret_fixed = d.is_main && d.image.used && image_is_settled(&d.image) &&
+		     may_now(a->front->service, &a->who, MAY_READ, &d.image, NULL) == 0;
 	return 0;
 }
 
@@ -148,14 +150,15 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 static int flush_setting(struct ask *a, struct file *f)
 {
 	int r = 0;
+	struct who writer = judged(a, f);
 	WITH_LOCK(&f->lock);
 	if (f->unsaved) {
 		f->unsaved = false;
 		file_mark(a->front, f, 0, MARK_PARTIAL);
 		session_blocking_begin();
 		r = f->kind == FILE_IS_CONFIG
-			    ? act_configure(a->front->service, &f->who, f->node, f->text.data, &a->err)
-			    : act_set(a->front->service, &f->who, f->node, f->text.data, (unsigned)f->text.len, &a->err);
+			    ? act_configure(a->front->service, &writer, f->node, f->text.data, &a->err)
+			    : act_set(a->front->service, &writer, f->node, f->text.data, (unsigned)f->text.len, &a->err);
 		session_blocking_end();
 	} else if (file_marks(a->front, f) & MARK_PARTIAL) {
 		file_mark(a->front, f, 0, MARK_PARTIAL);
@@ -167,6 +170,7 @@ static int flush_setting(struct ask *a, struct file *f)
 static int flush_disk(struct ask *a, struct file *f)
 {
 	uint32_t marks = file_marks(a->front, f);
+	struct who writer = judged(a, f);
 	if (!(marks & (MARK_WROTE | MARK_BROKEN | MARK_JUDGED)))
 		return 0;
 	enum upload_end end = marks & MARK_BROKEN		 ? UPLOAD_BROKEN
@@ -176,7 +180,7 @@ static int flush_disk(struct ask *a, struct file *f)
 	f->marked_wrote = false;
 	file_mark(a->front, f, MARK_JUDGED, MARK_WROTE);
 	session_blocking_begin();
-	int r = upload_settle(a->front->service, &f->who, f->node, end, &a->err);
+	int r = upload_settle(a->front->service, &writer, f->node, end, &a->err);
 	session_blocking_end();
 	/* Not folded: the next close tries again. */
 	bool again = r == -EIO || r == -ENOSPC || r == -EDQUOT;
