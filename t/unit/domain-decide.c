@@ -39,8 +39,8 @@ static struct facts not_to_be_imaged(void) { struct facts f = an_instance_of_sha
 static struct facts an_image_of_shared(void) { struct facts f = WITH(custom, i->from_shared = true); f.shared_instance_image = false; return f; }
 
 /* Seen by its owner: somebody has it. */
-static struct facts given_away(void) { struct facts f = a_custom(); strcpy(f.shared_with, "bob"); return f; }
-static struct facts given_protected(void) { struct facts f = a_protected(); strcpy(f.shared_with, "bob"); return f; }
+static struct facts given_away(void) { struct facts f = a_custom(); f.shared_with[0] = 'b'; return f; }
+static struct facts given_protected(void) { struct facts f = a_protected(); f.shared_with[0] = 'b'; return f; }
 /* Seen by who has it. */
 static struct facts received(void) { struct facts f = a_custom(); f.received = true; return f; }
 static struct facts received_all(void) { struct facts f = received(); f.download = DOWNLOAD_ALL; return f; }
