@@ -42,6 +42,7 @@ struct file {
 	uint64_t size;
 	_Atomic uint64_t may_write_at; /* gate.rounds when it was last known that writing is allowed, plus 1 */
 	_Atomic bool marked_wrote, read_noted;
+	_Atomic uint64_t origin; /* id of the image that was noted last as where its bytes come from */
 	pthread_mutex_t lock; /* guards text */
 	struct buf text;
 	bool unsaved;         /* text (config: its end) is not taken yet */

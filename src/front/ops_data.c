@@ -340,6 +340,12 @@ void op_lseek(fuse_req_t req, fuse_ino_t node, off_t offset, int whence, struct 
 
 /* ---- copying without moving bytes ----------------------------------------------------------------------------- */
 
+/* A second image that is copied into a file: it counts with what comes with it, a licence, a price, another owner. */
+static bool brings_terms(const struct image *from, const struct image *into, const struct file *to)
+{
+	return to->origin != from->id && (from->owner != into->owner || from->from_shared || from->inherits);
+}
+
 static int may_copy(struct ask *a, struct file *from, struct file *to, uint64_t end, const struct map_root *map)
 {
 	struct tree_disk d;
@@ -356,13 +362,14 @@ static int may_copy(struct ask *a, struct file *from, struct file *to, uint64_t 
 		return fail(&a->err, -EBUSY, "%s is still being written: wait until it is available (imagefs status --wait)",
 			    d.image.name);
 	r = disk_may_change(a, to, end);
-	bool known = (file_marks(a->front, to) & MARK_LINEAGE) && (into.from_shared || !image_is_from_others(&d.image, &into));
+	bool known = (file_marks(a->front, to) & MARK_LINEAGE) && !brings_terms(&d.image, &into, to);
 	if (!r && !d.image.used && known) /* from a second image into the same file */
 		r = upload_use(a->front->service, &reader, &d.image, &a->err);
 	if (!r && !known) {
 		r = upload_lineage(a->front->service, &writer, to->node, &d.image, map, &a->err);
 		if (!r)
 			file_mark(a->front, to, MARK_LINEAGE, 0);
+		to->origin = r ? 0 : d.image.id;
 	}
 	return r;
 }
