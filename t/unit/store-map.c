@@ -48,17 +48,19 @@ static struct pack_writer *begin(void)
 	return w;
 }
 
-static size_t commit(struct pack_writer *w)
+static size_t commit_to(uint32_t domain, struct pack_writer *w)
 {
 	size_t n;
 	if (pack_seal(w, NULL))
 		bail("cannot seal");
 	const struct pack_item *items = pack_items(w, &n);
 	for (size_t i = 0; i < n; i++)
-		index_mem_insert(mem, DOMAIN, &items[i].hash, &items[i].place);
+		index_mem_insert(mem, domain, &items[i].hash, &items[i].place);
 	pack_free(w);
 	return n;
 }
+
+static size_t commit(struct pack_writer *w) { return commit_to(DOMAIN, w); }
 
 /* Every node's inner kids must be listed before it or known; none listed twice. */
 static bool in_order(const struct map_nodes *nodes)
@@ -274,6 +276,81 @@ static void test_random_maps(void)
 	is_int(calls, 1, "the root's are all");
 }
 
+/* ---- a map that is borrowed: nothing but its root is known in DOMAIN ---- */
+
+#define LENDER 8
+
+static struct map_root lent_map(void)
+{
+	struct pack_writer *w = begin();
+	struct map_nodes nodes = { 0 };
+	struct map_root none = { .levels = 1 }, root;
+	struct map_change c[] = { change(3, 1), change(255, 2), change(300, 1), change(66000, 3) };
+	for (unsigned i = 0; i < 4; i++)
+		c[i].object.domain = LENDER;
+	if (map_update(store, LENDER, &none, 3, c, 4, w, &nodes, &root, NULL))
+		bail("cannot make a map to lend");
+	map_nodes_free(&nodes);
+	commit_to(LENDER, w);
+	return root;
+}
+
+static int all_lent(void *ctx, enum object_kind kind, const struct object *o, uint64_t chunk)
+{
+	(void)kind;
+	++*(int *)ctx;
+	return o->domain == (chunk == 0 && *(int *)ctx == 1 ? DOMAIN : LENDER) ? 0 : -EXDEV;
+}
+
+/* Of the nodes of a change: kids that are to be borrowed, and nothing else that is not known or listed. */
+static unsigned lent_kids(const struct map_nodes *nodes, bool *ret_right)
+{
+	unsigned lent = 0;
+	*ret_right = true;
+	for (size_t i = 0; i < nodes->count; i++)
+		for (unsigned k = 0; k < NODE_FANOUT; k++) {
+			const struct map_kids *kids = &nodes->items[i].kids;
+			if (hash_is_none(&kids->hash[k]))
+				continue;
+			lent += kids->domain[k] == LENDER;
+			*ret_right &= kids->domain[k] == LENDER || kids->domain[k] == DOMAIN;
+		}
+	return lent;
+}
+
+static void test_borrowed(void)
+{
+	struct map_root lent = lent_map(), got;
+	struct map_change c = change(4, 9);
+	struct map_nodes nodes = { 0 };
+	struct object o[2];
+	uint64_t at;
+	bool right;
+	int calls = 0;
+	ok(map_find(store, DOMAIN, &lent, 3, o, NULL) == ERR_DAMAGED, "what is not borrowed is not found");
+	index_mem_borrow(mem, DOMAIN, &lent.hash, LENDER);
+	ok(map_find_many(store, DOMAIN, &lent, 255, 2, o, NULL) == 0 && o[0].domain == LENDER && hash_is_none(&o[1].hash),
+	   "what is below a borrowed root is known to its lender");
+	ok(map_seek(store, DOMAIN, &lent, 301, 70000, true, &at, NULL) == 0 && at == 66000, "a seek goes through it");
+	ok(map_walk(store, DOMAIN, &lent, all_lent, &calls, NULL) == 0 && calls == 10, "and a walk: only the root is ours");
+	struct pack_writer *w = begin();
+	if (map_update(store, DOMAIN, &lent, 3, &c, 1, w, &nodes, &got, NULL))
+		bail("cannot change a borrowed map");
+	is_int((int64_t)nodes.count, 3, "a change makes the nodes on its way");
+	is_int(lent_kids(&nodes, &right), 4, "and borrows beside it: two chunks, a leaf, a subtree");
+	ok(right, "all the rest is ours");
+	map_nodes_free(&nodes);
+	is_int((int64_t)commit(w), 3, "nothing but these is stored");
+	nodes = (struct map_nodes){ 0 };
+	w = begin();
+	if (map_splice(store, DOMAIN, &(struct map_root){ .levels = 1 }, 2, &lent, 0, 65536, w, &nodes, &got, NULL))
+		bail("cannot take a part of a borrowed map");
+	ok(nodes.count == 1 && hash_equal(&nodes.items[0].hash, &got.hash) && lent_kids(&nodes, &right) == 2,
+	   "a root that was below a borrowed one becomes our own");
+	map_nodes_free(&nodes);
+	commit(w);
+}
+
 static void test_missing_node(void)
 {
 	struct map_change c = change(5, 777);
@@ -294,6 +371,7 @@ int main(void)
 	test_update();
 	test_splice();
 	test_random_maps();
+	test_borrowed();
 	test_missing_node();
 	store_close(store);
 	index_mem_free(mem);
