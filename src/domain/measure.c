@@ -56,7 +56,8 @@ static int look_into_folder(struct service *s, struct sizes *ret, struct error *
 			add(ret, number, (uint64_t)st.st_blocks * 512);
 	}
 	closedir(d);
-	qsort(ret->items, ret->count, sizeof *ret->items, compare_sizes);
+	if (ret->count)
+		qsort(ret->items, ret->count, sizeof *ret->items, compare_sizes);
 	return 0;
 }
 
