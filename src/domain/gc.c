@@ -56,7 +56,7 @@ struct gc {
 	unsigned holders, steps; /* steps under way: the collecting thread's, and the squeezing one's */
 	int64_t changed_at;  /* when something was last changed (gc_wake) */
 	_Atomic int64_t used_at; /* when something was last read; not under the lock */
-	pthread_t thread, fold_thread, squeeze_thread;
+	pthread_t thread, fold_thread, claim_thread, squeeze_thread;
 	struct pin *pins[PIN_BUCKETS];
 	uint64_t bad[BAD_MAX];
 	unsigned n_bad;
@@ -243,6 +243,10 @@ int gc_run(struct gc *gc, void (*say)(void *ctx, const char *line), void *ctx, s
 	struct gc_work w = { gc, gc->service, &report, say, ctx };
 	gc_fold_now(&w);
 	int r = run(&w, true, err);
+	if (r == 0)
+		r = gc_claim(&w, NULL, err);
+	if (r == -ECANCELED)
+		r = 0;
 	if (ret)
 		*ret = report;
 	return r;
@@ -356,10 +360,12 @@ void gc_start(struct gc *gc)
 {
 	if (pthread_create(&gc->thread, NULL, collect, gc) != 0 ||
 	    pthread_create(&gc->fold_thread, NULL, gc_fold_thread, gc) != 0 ||
+	    pthread_create(&gc->claim_thread, NULL, gc_claim_thread, gc) != 0 ||
 	    pthread_create(&gc->squeeze_thread, NULL, gc_squeeze_thread, gc) != 0)
 		abort();
 	pthread_setname_np(gc->thread, "gc");
 	pthread_setname_np(gc->fold_thread, "fold");
+	pthread_setname_np(gc->claim_thread, "claim");
 	pthread_setname_np(gc->squeeze_thread, "squeeze");
 	WITH_LOCK(&gc->lock);
 	gc->started = true;
@@ -379,6 +385,7 @@ void gc_stop(struct gc *gc)
 		return;
 	pthread_join(gc->thread, NULL);
 	pthread_join(gc->fold_thread, NULL);
+	pthread_join(gc->claim_thread, NULL);
 	pthread_join(gc->squeeze_thread, NULL);
 }
 

@@ -63,6 +63,16 @@ void *gc_fold_thread(void *gc);
 /* gc_squeeze.c: the next pack with a number > *after that was not squeezed: 1, and *after is its number; 0: there is none. */
 int gc_squeeze_one(struct gc_work *, uint32_t *after, struct error *err) MUST_USE;
 void *gc_squeeze_thread(void *gc);
+
+/* gc_claim.c: what disks that are gone still pay for passes to those that use it. `last` (may be NULL) is what the pass before left: nothing
+ * is done again until that changed, or an hour has passed. */
+struct claim_pass {
+	uint64_t left; /* bytes */
+	int64_t time;
+};
+int gc_claim(struct gc_work *, struct claim_pass *last, struct error *err) MUST_USE;
+void *gc_claim_thread(void *gc);
+
 struct service *gc_service(struct gc *);
 /* gc_sum.c: the next image with a node > *after whose disk has no SHA-256: 1; 0: there is none. */
 int gc_sum_one(struct gc_work *, uint64_t *after, struct error *err) MUST_USE;
