@@ -14,6 +14,7 @@
 #include "domain/act.h"
 #include "domain/acts.h"
 #include "domain/rights.h"
+#include "domain/gone.h"
 #include "domain/names.h"
 #include "domain/policy.h"
 #include "domain/share.h"
@@ -282,7 +283,8 @@ static int remove_region(struct cat_txn *txn, struct act *a, struct error *err)
 	snprintf(a->path, sizeof a->path, "%s", a->name);
 	act_entry_changed(a, ROOT_NODE, a->name);
 	act_node_changed(a, ROOT_NODE, true);
-	return region_remove(txn, g.no);
+	r = gone_note_region(txn, &g);
+	return r ? r : region_remove(txn, g.no);
 }
 
 static int remove_account(struct cat_txn *txn, struct act *a, struct error *err)
@@ -305,6 +307,8 @@ static int remove_account(struct cat_txn *txn, struct act *a, struct error *err)
 	act_entry_changed(a, accounts, a->name);
 	act_node_changed(a, accounts, true);
 	r = share_forget_receiver(txn, a, c.no);
+	if (!r)
+		r = gone_note_account(txn, &c);
 	return r ? r : account_remove(txn, c.no);
 }
 

@@ -10,10 +10,10 @@
 #include "base/buf.h"
 #include "base/month.h"
 #include "base/num.h"
-#include "catalog/account.h"
 #include "catalog/ledger_clock.h"
 #include "catalog/meter_tab.h"
 #include "catalog/run_tab.h"
+#include "domain/gone.h"
 #include "domain/ledger.h"
 #include "domain/names.h"
 #include "domain/price.h"
@@ -95,15 +95,6 @@ static struct item *add_run_item(struct gathering *g, const struct run *run, enu
 	return item;
 }
 
-static void name_vendor(struct gathering *g, const struct run *run, struct bill_line *line)
-{
-	struct account vendor;
-	if (account_get(g->txn, run->vendor, &vendor) == 0)
-		snprintf(line->vendor, sizeof line->vendor, "%s", vendor.name);
-	else
-		snprintf(line->vendor, sizeof line->vendor, "#%u", run->vendor);
-}
-
 static void refresh_name(struct cat_txn *txn, struct run *run)
 {
 	struct image i;
@@ -128,8 +119,7 @@ static int add_run(void *ctx, const struct run *row)
 		return 0;
 	static const enum bill_unit units[] = { [PRICE_ONCE] = BILL_ONCE, [PRICE_HOUR] = BILL_HOUR, [PRICE_MONTH] = BILL_MONTH };
 	struct item *item = add_run_item(g, &run, BILL_MARKETPLACE, units[run.unit], run.price);
-	name_vendor(g, &run, &item->line);
-	return 0;
+	return gone_account_name(g->txn, run.vendor, item->line.vendor);
 }
 
 /* ---- order and sums ---------------------------------------------------------------------------------------- */
@@ -164,26 +154,18 @@ static void sort_and_merge(struct gathering *g)
 
 /* What the lines of one account in one region have in common. */
 struct bill_place {
-	struct region region; /* no 0: it is gone */
+	struct region region;
 	money storage_rate;
 	char account_name[PLACE_NAME_MAX + 1];
 };
 
 static int open_place(struct gathering *g, const struct bill_line *line, struct bill_place *ret)
 {
-	struct account account;
 	*ret = (struct bill_place){ .storage_rate = 0 };
-	int r = region_get(g->txn, line->region, &ret->region);
-	if (r == -ENOENT)
-		snprintf(ret->region.name, sizeof ret->region.name, "#%u", line->region);
-	else if (!r && money_parse(ret->region.storage_price, &ret->storage_rate))
+	int r = gone_region(g->txn, line->region, &ret->region);
+	if (!r && money_parse(ret->region.storage_price, &ret->storage_rate))
 		r = ERR_DAMAGED;
-	if (r && r != -ENOENT)
-		return r;
-	if (account_get(g->txn, line->account, &account))
-		snprintf(account.name, sizeof account.name, "#%u", line->account);
-	snprintf(ret->account_name, sizeof ret->account_name, "%s", account.name);
-	return 0;
+	return r ? r : gone_account_name(g->txn, line->account, ret->account_name);
 }
 
 static unsigned __int128 whole_of(const struct gathering *g, const struct bill_line *line)

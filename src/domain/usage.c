@@ -14,6 +14,7 @@
 #include "catalog/ledger_clock.h"
 #include "catalog/meter_tab.h"
 #include "domain/decide.h"
+#include "domain/gone.h"
 #include "domain/ledger.h"
 #include "domain/names.h"
 #include "domain/price.h"
@@ -201,15 +202,16 @@ static const char *name_of(const struct row *row, char ret[CELL_SIZE])
 
 #define COLUMNS "%-16s %-12s %-16s %7s %12s %14s %12s %14s\n"
 
-static void name_row(struct cat_txn *txn, struct row *row)
+static int name_row(struct cat_txn *txn, struct row *row)
 {
-	struct account account;
 	struct region region;
 	if (row->region_name[0])
-		return;
-	bool has_region = region_get(txn, row->region, &region) == 0, has_account = account_get(txn, row->account, &account) == 0;
-	snprintf(row->region_name, sizeof row->region_name, "%s", has_region ? region.name : "-");
-	snprintf(row->account_name, sizeof row->account_name, "%s", has_account ? account.name : "-");
+		return 0;
+	int r = gone_region(txn, row->region, &region);
+	if (r)
+		return r;
+	memcpy(row->region_name, region.name, sizeof row->region_name);
+	return gone_account_name(txn, row->account, row->account_name);
 }
 
 static void add_line(struct buf *b, bool all, bool now, const struct row *row)
@@ -239,9 +241,10 @@ static int add_lines(struct buf *b, const struct table *t, const char *currency)
 		buf_addf(b, "%-16s ", "account");
 	buf_addf(b, COLUMNS, "region", "kind", "what", "count", "stored", "GiB-months", "hours", "amount");
 	for (size_t i = 0; i < t->count && !r; i++) {
-		name_row(t->txn, &t->rows[i]);
+		r = name_row(t->txn, &t->rows[i]);
 		add_line(b, t->scope->all, t->now, &t->rows[i]);
-		r = money_add(&sum, t->rows[i].amount);
+		if (!r)
+			r = money_add(&sum, t->rows[i].amount);
 	}
 	buf_addf(b, "total: %s %s\n", money_text(sum, amount), currency);
 	return r;

@@ -16,6 +16,7 @@
 #include "catalog/ledger_clock.h"
 #include "catalog/meter_tab.h"
 #include "catalog/run_tab.h"
+#include "domain/gone.h"
 #include "domain/ledger.h"
 #include "domain/policy.h"
 #include "domain/price.h"
@@ -593,6 +594,39 @@ static void test_installed_anew(void)
 	is_int(line_of(&b, BILL_MARKETPLACE, old.image.id)->amount, 5000000, "as one more server");
 }
 
+static int remove_places(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct account a;
+	struct region g;
+	(void)arg, (void)err;
+	int r = account_get(txn, 1, &a);
+	if (!r)
+		r = gone_note_account(txn, &a);
+	if (!r)
+		r = account_remove(txn, 1);
+	if (!r)
+		r = region_get(txn, 2, &g);
+	if (!r)
+		r = gone_note_region(txn, &g);
+	return r ? r : region_remove(txn, 2);
+}
+
+static void test_removed(void)
+{
+	struct bill b;
+	new_store("removed");
+	struct thing t = make(1, 2, TYPE_CUSTOM, GIB);
+	go(15 * DAY);
+	write_now(drop_thing, &t);
+	write_now(remove_places, NULL);
+	go(16 * DAY);
+	roll();
+	b = bill_of(NOV, 1);
+	is_int(b.sum, 60000, "half a month of an account and a region that are gone is paid");
+	is_str(b.lines[0].account_name, "team-1", "by whom");
+	is_str(b.lines[0].region_name, "region-2", "for where");
+}
+
 /* ---- CSV ---- */
 
 static int rename_thing(struct cat_txn *txn, void *arg, struct error *err)
@@ -633,6 +667,7 @@ int main(void)
 	test_hours();
 	test_once_and_month();
 	test_installed_anew();
+	test_removed();
 	test_csv();
 	catalog_close(service.catalog);
 	return done_testing();
