@@ -264,6 +264,15 @@ static int on_commit(void *ctx, const struct fold *f, struct error *err)
 	return r;
 }
 
+static void on_keep(void *ctx, bool all)
+{
+	struct disks *d = ctx;
+	if (all)
+		gc_hold(d->service->gc);
+	else
+		gc_release(d->service->gc);
+}
+
 struct holding {
 	uint64_t number;
 	uint32_t domain, lender;
@@ -416,7 +425,7 @@ static int open_disk(struct disks *d, uint64_t number, struct open_disk **ret, s
 		return r;
 	struct disk_conf conf = {
 		.store = d->service->store,
-		.hooks = { .commit = on_commit, .emptied = on_emptied, .hold = on_hold, .ctx = d },
+		.hooks = { .commit = on_commit, .emptied = on_emptied, .keep = on_keep, .hold = on_hold, .ctx = d },
 		.overlay_dir = d->overlay_dir,
 		.number = number,
 		.domain = row.domain,

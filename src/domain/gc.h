@@ -23,6 +23,11 @@ void gc_free(struct gc *);
 void gc_pin(struct gc *, uint32_t domain, const struct map_root *);
 void gc_unpin(struct gc *, uint32_t domain, const struct map_root *);
 
+/* No step is under way and none begins from hold to release: what the catalog names stays where it is, and no object goes away.
+ * Several may hold; not within a step. NULL is allowed. */
+void gc_hold(struct gc *);
+void gc_release(struct gc *);
+
 void gc_note_use(struct gc *); /* somebody reads: this is no time to compress harder. From any thread, at next to no cost */
 void gc_wake(struct gc *); /* there is something to do now: something was deleted */
 

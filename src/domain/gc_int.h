@@ -19,11 +19,6 @@ struct gc_work {
 bool gc_step_begin(struct gc *);
 void gc_step_end(struct gc *);
 
-/* No step is under way and none begins from hold to release: what the catalog names stays where it is.
- * For check; several may hold. NULL is allowed. */
-void gc_hold(struct gc *);
-void gc_release(struct gc *);
-
 bool gc_pinned(struct gc *, uint32_t domain, const struct hash *); /* by 16 bytes of the hash */
 
 /* Something is wrong with the thing of this number (of a pack, or the begin of a hash): a warning in

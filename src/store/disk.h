@@ -61,6 +61,10 @@ struct disk_hooks {
 	/* What was committed has left the overlay now, or stays in it for some reason. NULL: nobody cares. */
 	void (*emptied)(void *ctx, uint64_t number);
 
+	/* true: from here on no object goes away that the index knows; false: they may again. Asked for when a commit has met ERR_STALE,
+	 * so that the next does not: what is collected slowly would otherwise go away under one after the other. NULL: they never do. */
+	void (*keep)(void *ctx, bool all);
+
 	/* Before the first range of `from` is noted in `number`: hold a reference to that map for this disk, in the disk's domain
 	 * (borrowing it from `lender`, where it is known, if that is another), durably, until the next commit with `final`. -EXDEV: that
 	 * domain borrows nothing from there, so bytes are copied. */
@@ -120,7 +124,7 @@ int disk_sync(struct disk *, struct error *err) MUST_USE;
 
 /* Absorb everything and commit: afterwards disk_root() and disk_size() are the whole truth, unless somebody wrote meanwhile (then
  * disk_dirty()). `caller` reaches the final commit hook, which is always called once with final = true, even if nothing was dirty and
- * root == old (so that the owner can change state in the same transaction). ERR_STALE from the hook is retried inside. */
+ * root == old (so that the owner can change state in the same transaction). ERR_STALE from the hook is retried inside, with everything kept. */
 int disk_fold(struct disk *, void *caller, struct error *err) MUST_USE;
 
 /* What the overlay holds becomes chunks on processors that would be idle, however long that takes, so that a fold has little left to do.

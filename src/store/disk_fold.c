@@ -2,7 +2,7 @@
 /* Folding everything. All that the overlay holds at the start is queued, in order of place, unless it has been
  * absorbed as it is; then the batch that has the last of it is committed as the final one. Packs that fill up
  * on the way are committed in the background. Objects that were counted on and are gone (ERR_STALE) make
- * the whole begin again: the overlay still has what was not committed. */
+ * the whole begin again: the overlay still has what was not committed. From the second time on nothing may go away. */
 #include "store/disk_int.h"
 
 #include <inttypes.h>
@@ -68,6 +68,22 @@ static int fold_once(struct disk *d, void *caller, struct error *err)
 	return r;
 }
 
+/* TRIES: what was counted on before everything was kept may still turn out to be gone. */
+static int until_not_stale(struct disk *d, int (*once)(struct disk *, void *caller, struct error *), void *caller,
+			   struct error *err)
+{
+	int r = once(d, caller, err);
+	if (r != ERR_STALE)
+		return r;
+	if (d->hooks.keep)
+		d->hooks.keep(d->hooks.ctx, true);
+	for (int i = 1; r == ERR_STALE && i < TRIES; i++)
+		r = once(d, caller, err);
+	if (d->hooks.keep)
+		d->hooks.keep(d->hooks.ctx, false);
+	return r;
+}
+
 static void forget_held(struct disk *d)
 {
 	free(steal(&d->held));
@@ -80,26 +96,23 @@ int disk_fold(struct disk *d, void *caller, struct error *err)
 	int r = absorb_trouble(d, err);
 	if (r)
 		return r;
-	r = ERR_STALE;
-	for (int i = 0; r == ERR_STALE && i < TRIES; i++)
-		r = fold_once(d, caller, err);
+	r = until_not_stale(d, fold_once, caller, err);
 	if (r == 0)
 		forget_held(d);
 	return r;
 }
 
+static int commit_splices(struct disk *d, void *caller, struct error *err)
+{
+	return commit_turned(d, absorb_turn(d), false, caller, err);
+}
+
 int settle_splices_locked(struct disk *d, struct error *err)
 {
-	int r = 0;
 	if (atomic_load(&d->n_splices) == 0)
 		return 0;
-	r = splices_edges(d, err);
-	if (r)
-		return r;
-	r = ERR_STALE;
-	for (int i = 0; r == ERR_STALE && i < TRIES; i++)
-		r = commit_turned(d, absorb_turn(d), false, NULL, err);
-	return r;
+	int r = splices_edges(d, err);
+	return r ? r : until_not_stale(d, commit_splices, NULL, err);
 }
 
 int settle_splices(struct disk *d, struct error *err)

@@ -37,6 +37,8 @@ struct owner {
 	struct disk *disk;
 	pthread_mutex_t lock; /* guards what follows and root, size */
 	int commits, finals, holds, made, fail_times, fail_code;
+	int stales, kept; /* times that something went away, times that nothing may */
+	bool collects;    /* there is always something that goes away before a commit, unless everything is kept */
 	void *caller;
 	bool right; /* every commit was as promised */
 };
@@ -84,6 +86,10 @@ static int commit(void *ctx, const struct fold *f, struct error *err)
 		o->fail_times--;
 		return fail(err, o->fail_code, "the catalog was told to fail");
 	}
+	if (o->collects && !o->kept) {
+		o->stales++;
+		return fail(err, ERR_STALE, "it was just taken away");
+	}
 	o->right &= hash_equal(&f->old.hash, &o->root.hash) && f->number == o->number && f->domain == DOMAIN;
 	bool *fresh[FOLD_PACKS];
 	for (unsigned n = 0; n < f->n_packs; n++)
@@ -106,6 +112,13 @@ static int commit(void *ctx, const struct fold *f, struct error *err)
 	return 0;
 }
 
+static void keep(void *ctx, bool all)
+{
+	struct owner *o = ctx;
+	WITH_LOCK(&o->lock);
+	o->kept += all ? 1 : -1;
+}
+
 static int hold(void *ctx, uint64_t number, uint32_t domain, const struct map_root *from, uint32_t lender,
 		struct error *err)
 {
@@ -120,7 +133,7 @@ static int hold(void *ctx, uint64_t number, uint32_t domain, const struct map_ro
 static void open_disk(struct owner *o)
 {
 	struct error err;
-	struct disk_conf conf = { store, { .commit = commit, .hold = hold, .ctx = o }, o->dir, o->number, DOMAIN, o->root, o->size };
+	struct disk_conf conf = { store, { .commit = commit, .keep = keep, .hold = hold, .ctx = o }, o->dir, o->number, DOMAIN, o->root, o->size };
 	if (disk_open(&o->disk, &conf, &err))
 		bail("open: %s", err.text);
 }
@@ -796,6 +809,11 @@ static void test_stale(void)
 	index_mem_remove(mem, DOMAIN, &h);
 	is_int(disk_fold(b.disk, NULL, &err), 0, "a chunk that was counted on and went away is made again");
 	ok(reads(&b, buf, sizeof buf, 0) && b.finals == 1, "and there it is");
+	put(&b, buf, 4096, 8192);
+	b.collects = true;
+	is_int(disk_fold(b.disk, NULL, &err), 0, "where something always goes away, nothing does the second time");
+	ok(b.stales == 1 && b.kept == 0, "which is asked for, and given back");
+	b.collects = false;
 	b.fail_times = 1000;
 	b.fail_code = ERR_STALE;
 	put(&b, buf, 4096, 4096);
