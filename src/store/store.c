@@ -15,7 +15,7 @@
 #include "base/num.h"
 #include "store/codec.h"
 
-#define CHUNK_CACHE_DEFAULT ((size_t)128 << 20)
+#define CHUNK_CACHE_DEFAULT ((size_t)96 << 20)
 #define NODE_CACHE_DEFAULT ((size_t)16 << 20)
 #define LEVEL_DEFAULT 4 /* as fast as 3 on pieces of 64 KiB, and 2 % smaller */
 #define LOOKUPS_MOST 4 /* an object moves as often as that during one read, and no oftener */

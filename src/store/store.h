@@ -17,7 +17,7 @@
 #include "store/pack.h"
 
 struct store_options {
-	size_t chunk_cache; /* bytes of decoded chunks to keep (default 128 MiB when 0) */
+	size_t chunk_cache; /* bytes of decoded chunks to keep (default 96 MiB when 0) */
 	size_t node_cache;  /* bytes of decoded nodes (default 16 MiB when 0) */
 	int level;          /* zstd level (default 4 when 0) */
 	unsigned threads;   /* that compress and prefetch (default: processors, 2-8, when 0) */
