@@ -35,6 +35,10 @@ enum {
 int catalog_open(struct catalog **ret, const char *dir, int flags, struct error *err) MUST_USE;
 void catalog_close(struct catalog *);
 
+/* When LMDB could not write its meta page it refuses everything from then on, reading too, until it is opened anew. Told by
+ * everybody who is refused, in their thread, before they fail; need not return. Set before anything is read or written. */
+void catalog_on_broken(struct catalog *, void (*broken)(void *ctx), void *ctx);
+
 int cat_begin(struct catalog *, struct cat_txn **ret, struct error *err) MUST_USE; /* read only */
 void cat_end(struct cat_txn **);                                                 /* NULL inside allowed */
 

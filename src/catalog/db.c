@@ -59,6 +59,8 @@ struct catalog {
 	pthread_mutex_t lock; /* guards idle, n_idle */
 	struct cat_txn *idle;
 	unsigned n_idle;
+	void (*broken)(void *ctx); /* these two are fixed before anything else is done */
+	void *broken_ctx;
 };
 
 /* ---- LMDB's codes in our language ---- */
@@ -307,6 +309,20 @@ void catalog_close(struct catalog *cat)
 void catalog_set_clock(struct catalog *cat, const struct clock_source *source) { cat->clock = *source; }
 const struct clock_source *db_clock(struct catalog *cat) { return &cat->clock; }
 
+void catalog_on_broken(struct catalog *cat, void (*broken)(void *ctx), void *ctx)
+{
+	cat->broken = broken;
+	cat->broken_ctx = ctx;
+}
+
+/* For want of a transaction. */
+static int refused(struct catalog *cat, int rc, struct error *err, const char *what)
+{
+	if (rc == MDB_PANIC && cat->broken)
+		cat->broken(cat->broken_ctx);
+	return fail_lmdb(err, rc, what);
+}
+
 /* ---- read transactions ---- */
 
 static struct cat_txn *take_idle(struct catalog *cat)
@@ -357,7 +373,7 @@ int cat_begin(struct catalog *cat, struct cat_txn **ret, struct error *err)
 	}
 	if (rc) {
 		free(t);
-		return fail_lmdb(err, rc, "The catalog cannot be read");
+		return refused(cat, rc, err, "The catalog cannot be read");
 	}
 	*t = (struct cat_txn){ .catalog = cat, .mdb = t->mdb };
 	*ret = t;
@@ -389,7 +405,7 @@ int db_write_begin(struct catalog *cat, struct cat_txn *parent, struct cat_txn *
 	if (rc == 0)
 		return 0;
 	txn_code(ret, rc);
-	return fail_lmdb(err, rc, "The catalog cannot be written");
+	return refused(cat, rc, err, "The catalog cannot be written");
 }
 
 int db_write_commit(struct cat_txn *txn, struct error *err)

@@ -135,14 +135,14 @@ static int do_once(const char *store, const struct store_job *job, const struct 
 }
 
 /* A daemon that is just starting has the lock before it listens; one that is just ending listens, but does not
- * answer. Both are short. */
+ * answer. Both are short, like the crowd that a daemon sends one away for. */
 int store_do(const char *store, const struct store_job *job, const struct sink *sink, struct error *err)
 {
 	struct timespec pause = { .tv_nsec = 20000000 };
 	int64_t began = clock_mono();
 	for (;;) {
 		int r = do_once(store, job, sink, err);
-		int64_t patience = r == -EPIPE ? ENDING_PATIENCE : r == -EBUSY ? STARTING_PATIENCE : 0;
+		int64_t patience = r == -EPIPE ? ENDING_PATIENCE : r == -EBUSY || r == -EAGAIN ? STARTING_PATIENCE : 0;
 		if (clock_mono() - began >= patience)
 			return r;
 		nanosleep(&pause, NULL);

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/num.h"
 #include "catalog/journal.h"
@@ -31,6 +32,7 @@
 
 #define FIRST_CONTACT_MS 15000 /* not lingering, and nobody comes: ends */
 #define CLIENTS_SECONDS 15     /* how long the end waits for clients at work */
+#define RESTART_SECONDS 3      /* after its beginning, a daemon with a broken catalog dies at the earliest: no tight loop */
 #define UNMOUNT_MS 1000        /* and for mounts to go: one with files open does not until they are closed */
 
 /* ---- what the keeper says */
@@ -170,6 +172,22 @@ static int take_over(struct daemon *d, struct takeover *t, struct error *err)
 	return 0;
 }
 
+/* ---- a catalog that refuses everything: opened anew, it is what it was before */
+
+/* Whoever asked it waits here, and is asked again by the kernel when another daemon has taken over. As if it were killed from outside: an
+ * exit or a crash would speak against the requests that are under way. */
+static void catalog_broken(void *ctx)
+{
+	struct daemon *d = ctx;
+	int64_t until = d->started + RESTART_SECONDS * 1000000000LL;
+	struct timespec at = { .tv_sec = until / 1000000000, .tv_nsec = until % 1000000000 };
+	if (!atomic_exchange(&d->broken, true))
+		log_error("the disk refused a page of the catalog of %s, which cannot be used any more: another daemon opens it anew", d->store);
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) == EINTR)
+		;
+	raise(SIGKILL);
+}
+
 static int assemble(struct daemon *d, struct takeover *t, struct error *err)
 {
 	struct service_options options = options_from_env();
@@ -179,6 +197,8 @@ static int assemble(struct daemon *d, struct takeover *t, struct error *err)
 		r = open_hold(&d->hold, err);
 	if (r == 0)
 		r = service_open(&d->service, d->store, &options, err);
+	if (r == 0)
+		catalog_on_broken(d->service->catalog, catalog_broken, d);
 	if (r == 0)
 		r = front_new(&d->front, d->service, d->hold, &hooks, err);
 	if (r == 0)
@@ -310,6 +330,7 @@ int daemon_main(const char *store)
 	d.channel = env_fd("IMAGEFS_CHANNEL_FD");
 	d.listen_fd = env_fd("IMAGEFS_LISTEN_FD");
 	int signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
+	d.started = clock_mono();
 	if (d.channel < 0 || d.listen_fd < 0 || signal_fd < 0) {
 		log_error("`imagefs daemon` is started by `imagefs serve` and `imagefs mount`, not by hand");
 		return 1;

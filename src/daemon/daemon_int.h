@@ -23,6 +23,8 @@ struct daemon {
 	struct front *front;
 	struct life *life;
 	struct control *control;
+	int64_t started;   /* monotonic */
+	atomic_bool broken; /* the catalog is, and that was told */
 	atomic_bool busy;  /* a check or a collection runs for somebody */
 	pthread_mutex_t init_lock; /* guards the next two and `inited` of the clients */
 	pthread_cond_t init_seen;

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "catalog/db.h"
@@ -291,6 +293,63 @@ static void test_random_writers(void)
 	ok(made < asked, "%d requests took %d commits", (int)asked, (int)made);
 }
 
+/* ---- the disk refuses the meta page, which is all that lies below 8 KiB */
+
+static _Atomic int refusals; /* so many more of such writes fail */
+
+static bool is_refused(size_t len, off_t offset)
+{
+	if (offset >= 8192 || len >= 4096 || refusals == 0)
+		return false;
+	refusals--;
+	errno = EIO;
+	return true;
+}
+
+ssize_t pwrite(int fd, const void *data, size_t len, off_t offset)
+{
+	return is_refused(len, offset) ? -1 : (ssize_t)syscall(SYS_pwrite64, fd, data, len, offset);
+}
+
+/* With 64 bits of offset, the other one is called pwrite64: LMDB may have been built for either. */
+ssize_t narrow_pwrite(int fd, const void *data, size_t len, off_t offset) __asm__("pwrite");
+ssize_t narrow_pwrite(int fd, const void *data, size_t len, off_t offset) { return pwrite(fd, data, len, offset); }
+
+static void count_broken(void *ctx) { ++*(unsigned *)ctx; }
+
+static int set_marker(struct cat_txn *txn, void *arg, struct error *err)
+{
+	(void)err;
+	return cat_meta_set(txn, "marker", arg);
+}
+
+static void test_meta_refused(void)
+{
+	char dir[300], before[] = "before", during[] = "during", after[] = "after", found[20] = "";
+	struct catalog *c;
+	struct cat_txn *txn;
+	struct error err;
+	unsigned told = 0;
+	if (catalog_open(&c, folder("refused", dir), CAT_CREATE, &err))
+		bail("%s", err.text);
+	catalog_on_broken(c, count_broken, &told);
+	is_int(cat_write(c, set_marker, before, &err), 0, "a write");
+	refusals = 1;
+	is_int(cat_write(c, set_marker, during, &err), -EIO, "one whose meta page is refused");
+	is_int(refusals, 0, "as it was");
+	ok(cat_write(c, set_marker, after, &err) < 0 && cat_write(c, set_marker, after, &err) < 0, "none is taken after that");
+	ok(cat_begin(c, &txn, &err) < 0, "nor can it be read");
+	is_int(told, 3, "which is told each time");
+	catalog_close(c);
+	if (catalog_open(&c, dir, 0, &err))
+		bail("%s", err.text);
+	is_int(cat_begin(c, &txn, NULL) || cat_meta_get(txn, "marker", found, sizeof found), 0, "opened anew");
+	cat_end(&txn);
+	is_str(found, "before", "it is what it was before");
+	is_int(cat_write(c, set_marker, after, &err), 0, "and is written again");
+	catalog_close(c);
+}
+
 /* A compact copy counts every page: it fails when one was lost by a transaction that was undone. */
 static void test_no_page_lost(void)
 {
@@ -311,6 +370,7 @@ int main(void)
 	test_no_page_lost();
 	test_map_full();
 	test_disk_full();
+	test_meta_refused();
 	catalog_close(cat);
 	return done_testing();
 }
