@@ -157,7 +157,7 @@ static int text_metrics(struct text_walk *w)
 	metric(w->text, "pack_bytes", "Bytes of all packs.", "gauge", bytes);
 	metric(w->text, "live_bytes", "Bytes of packs that something refers to.", "gauge", live);
 	metric(w->text, "packs", "Packs.", "gauge", packs);
-	metric(w->text, "objects", "Chunks and map nodes.", "gauge", objects);
+	metric(w->text, "objects", "Chunks and map nodes, with those that a domain borrows.", "gauge", objects);
 	metric(w->text, "catalog_bytes", "Bytes of the catalog in use.", "gauge", stat.used_bytes);
 	metric(w->text, "commits_total", "Catalog commits since the daemon started.", "counter", stat.commits);
 	metric(w->text, "commit_requests_total", "Changes that these commits carried.", "counter", stat.commit_requests);

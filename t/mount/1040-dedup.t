@@ -115,6 +115,18 @@ is 'and hers are what they were' "$(numbers carol custom/web)" "$carol_alone"
 before=$(metric live_bytes)
 import alice web "$a"
 grew 'alice, who shares, stores nothing' live_bytes "$before" 0
+umount_all
+mount_all
+carol ls "$C/$R/custom/web" >/dev/null
+cold=$(metric pool_reads_total)
+holds 'carol reads hers' carol custom/web "$a"
+reads=$(($(metric pool_reads_total) - cold))
+cold=$(metric pool_reads_total)
+holds 'then bob his' bob custom/own "$a"
+grew 'which nobody has warmed for him' pool_reads_total "$cold" "$reads"
+cold=$(metric pool_reads_total)
+holds 'and alice hers' alice custom/web "$a"
+grew 'which carol has' pool_reads_total "$cold" 0
 is 'which carol can see: the default gives that away' "$(key carol custom/web stored-alone)" 0
 is 'but bob not' "$(numbers bob custom/own) $(billed bob)" "$alone $billed_alone"
 is 'and what alice has to pay gives it away to her' "$(billed alice)" 'images 0 B'

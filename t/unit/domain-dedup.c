@@ -17,6 +17,7 @@
 #include "domain/check.h"
 #include "domain/disks.h"
 #include "domain/gc.h"
+#include "store/pack_format.h"
 
 #define ACCOUNTS 3u /* the first shares, the others have policy `dedup account` */
 #define DISKS 7u
@@ -109,15 +110,17 @@ static void say(void *ctx, const char *sentence)
 	diag("check: %s", sentence);
 }
 
-static bool clean(bool read_data)
+static uint64_t problems(bool read_data)
 {
 	struct check_options options = { .read_data = read_data, .problem = say };
 	struct check_report report;
 	struct error err = { 0, "" };
 	if (check_run(rig.service, &options, &report, &err) < 0)
 		bail("check_run: %s", err.text);
-	return report.problems == 0;
+	return report.problems;
 }
+
+static bool clean(bool read_data) { return problems(read_data) == 0; }
 
 static void collect(void)
 {
@@ -314,6 +317,9 @@ static void test_check_sees(void)
 	rig_write(&rig, image, 0, seeds, 4);
 	uint64_t disk = rig_disk_of(&rig, image_of(2, image));
 	ok(clean(true), "a borrowed map is no problem");
+	rig_flip(&rig, 1, PACK_HEADER_SIZE + 100);
+	is_int((int64_t)problems(true), 3, "a chunk that is damaged is missed in the pack, the image, and the borrower's disk");
+	rig_flip(&rig, 1, PACK_HEADER_SIZE + 100);
 	is_int(cat_write(rig.service->catalog, break_lender, &disk, NULL), 0, "the lender loses a reference");
 	ok(!clean(false), "which check sees");
 	rig_close(&rig);
