@@ -83,7 +83,7 @@ ok 'it can be imaged' cp -r "$I/v" "$C/backup"
 
 begin 'at once'
 purge
-rm -r "$I/v" "$C"/*
+rm -r "$I/v" "${C:?}"/*
 purge
 base=$(stored)
 limit "$((base + 20 * MIB))"
@@ -102,7 +102,7 @@ ok 'not more than fit came through' test "$available" -le 2
 ok 'and not more is stored than is allowed' test "$(stored)" -le $((base + 21 * MIB))
 
 begin 'deleted during an upload'
-rm -r "$C"/*
+rm -r "${C:?}"/*
 purge
 limit "$(($(stored) + 20 * MIB))"
 mkdir "$C/x"
@@ -121,7 +121,32 @@ purge
 ok 'until it is closed' up y "$T/3.img"
 holds 'then there is room' y "$T/3.img"
 
+begin 'a limit that comes during an upload'
+rm -r "${C:?}"/*
+purge
+limit none
+mkdir "$C/late" "$C/closed"
+exec 7>"$C/late/disk"
+head -c 4M "$T/6.img" >&7
+coproc fileop hold "$C/closed/disk" 0 "$(head -c 48K "$T/7.img" | base64 -w0)"
+read -r _ <&"${COPROC[0]}"
+limit 1K
+refused 'the next write is refused' bash -c "head -c 64K '$T/6.img' >&7"
+exec 7>&-
+like 'what it was in does not become available' "$(state_of late)" 'pending|failed'
+exec {COPROC[1]}>&-
+wait "$COPROC_PID"
+is 'nor what was only closed' "$(state_of closed)" pending
+like 'which is told why' "$(status_of closed reason)" 'bytes-per-region'
+limit none
+ok 'without the limit the same is written again' cp "$T/7.img" "$C/closed/"
+holds 'and available' closed "$T/7.img"
+limit 20M
+rm -r "${C:?}"/*
+purge
+
 begin 'the trash'
+import y "$T/3.img"
 import z "$T/4.img"
 rm -r "$C/z"
 refused 'what is in the trash is counted' up w "$T/5.img"

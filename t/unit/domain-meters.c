@@ -13,6 +13,7 @@
 #include "domain/disks.h"
 #include "domain/gc.h"
 #include "domain/gc_int.h"
+#include "domain/measure.h"
 
 #define IMAGES 8u
 #define CHUNKS 40u
@@ -152,6 +153,74 @@ static void test_rule(void)
 	rig_close(&rig);
 }
 
+/* ---- overlays ---- */
+
+static void write_unfolded(struct rig *rig, uint64_t image, unsigned chunks)
+{
+	uint8_t buf[CHUNK_SIZE];
+	struct disk *disk;
+	struct error err = { 0, "" };
+	if (disks_get(rig->service->disks, rig_disk_of(rig, image), &disk, &err))
+		bail("disks_get: %s", err.text);
+	for (unsigned i = 0; i < chunks; i++) {
+		rig_bytes(1000 + i, buf);
+		/* Not whole: nothing is absorbed on the way. */
+		if (disk_write(disk, buf, CHUNK_SIZE / 2, (uint64_t)i * CHUNK_SIZE, &err))
+			bail("disk_write: %s", err.text);
+	}
+	disks_put(rig->service->disks, &disk);
+}
+
+static void measure(struct rig *rig)
+{
+	struct error err = { 0, "" };
+	if (measure_overlays(rig->service, &err))
+		bail("measure_overlays: %s", err.text);
+}
+
+static uint64_t commits(struct rig *rig)
+{
+	struct cat_stat stat;
+	cat_stat(rig->service->catalog, &stat);
+	return stat.commits;
+}
+
+static void test_overlays(void)
+{
+	struct rig rig;
+	struct error err = { 0, "" };
+	struct disk *disk;
+	uint64_t seed = 5;
+	rig_make(&rig, "overlays");
+	uint64_t a = rig_image(&rig, "a", STATE_AVAILABLE), b = rig_image(&rig, "b", STATE_AVAILABLE);
+	uint64_t da = rig_disk_of(&rig, a), db = rig_disk_of(&rig, b);
+	write_unfolded(&rig, a, 8);
+	is_int(meter_of(&rig, da).written, 0, "what is written is not measured at once");
+	measure(&rig);
+	struct meter m = meter_of(&rig, da);
+	ok(m.written >= 8 * CHUNK_SIZE / 2 && m.bytes == 0, "but when it is, on its disk's meter");
+	uint64_t before = commits(&rig);
+	measure(&rig);
+	is_int(commits(&rig) - before, 0, "nothing is written when nothing changed");
+	write_unfolded(&rig, b, 4);
+	rig_close(&rig);
+	rig_open(&rig);
+	ok(meter_of(&rig, db).written >= 4 * CHUNK_SIZE / 2, "a service that is closed has measured all");
+	is_int(disks_get(rig.service->disks, da, &disk, &err), 0, "a disk");
+	is_int(disks_fold(rig.service->disks, disk, NULL, &err), 0, "is folded");
+	disks_put(rig.service->disks, &disk);
+	m = meter_of(&rig, da);
+	ok(m.written == 0 && m.bytes > 0, "its bytes are in the pool, and nowhere else");
+	ok(is_right(&rig), "all is right");
+	rig_purge(&rig, b);
+	measure(&rig);
+	is_int(meter_of(&rig, db).written, 0, "the overlay of a disk that is deleted is nobody's when it is gone");
+	rig_write(&rig, a, 0, &seed, 1);
+	is_int(meter_of(&rig, da).written, 0, "one that was folded takes nothing");
+	ok(is_right(&rig), "all is right in the end");
+	rig_close(&rig);
+}
+
 /* ---- a pass that changes nothing, or is not to be made ---- */
 
 static void test_pass(void)
@@ -270,6 +339,7 @@ static void test_anything(void)
 int main(void)
 {
 	test_rule();
+	test_overlays();
 	test_pass();
 	test_anything();
 	return done_testing();
