@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "base/cleanup.h"
 #include "base/num.h"
@@ -15,21 +14,9 @@
 #include "domain/upload.h"
 #include "front/front_int.h"
 
-#define READ_MAX (1u << 20)
 #define COPY_MAX (((uint64_t)4 << 30) - CHUNK_SIZE) /* an answer of 32 bits; the rest is asked for again */
 
 /* ---- read ------------------------------------------------------------------------------------------------- */
-
-/* Answers leave from memory that is there: a reply out of a page that must be faulted in is lost when the daemon is killed meanwhile. */
-static char *reply_buffer(void)
-{
-	static __thread char *buffer;
-	if (!buffer) {
-		void *p = mmap(NULL, READ_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-		buffer = p == MAP_FAILED ? NULL : p;
-	}
-	return buffer;
-}
 
 /* The first read of an available disk seals it. Of one that is still being written its owner may read what is there. What belongs to
  * somebody else is asked for at each read: a share is cancelled, an image withdrawn, a policy changed while files are open. */
@@ -53,11 +40,11 @@ static int note_read(struct ask *a, struct file *f)
 static void read_disk(struct ask *a, struct file *f, size_t size, off_t offset)
 {
 	gc_note_use(a->front->service->gc);
-	char *buf = reply_buffer();
-	int r = buf ? note_read(a, f) : -ENOMEM;
+	char *buf = session_room();
+	int r = note_read(a, f);
 	ssize_t n = r		? r
-		    : f->pinned ? disk_read_map(f->disk, &f->root, f->size, buf, MIN(size, (size_t)READ_MAX), (uint64_t)offset, &a->err)
-				: disk_read(f->disk, buf, MIN(size, (size_t)READ_MAX), (uint64_t)offset, &f->ahead, &a->err);
+		    : f->pinned ? disk_read_map(f->disk, &f->root, f->size, buf, MIN(size, SESSION_ROOM), (uint64_t)offset, &a->err)
+				: disk_read(f->disk, buf, MIN(size, SESSION_ROOM), (uint64_t)offset, &f->ahead, &a->err);
 	if (n < 0)
 		reply_error(a, (int)n);
 	else

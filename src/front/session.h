@@ -83,6 +83,11 @@ int sessions_each(struct sessions *, int (*each)(void *ctx, const struct conn *)
 void session_blocking_begin(void);
 void session_blocking_end(void);
 
+/* In a handler of READ: this many bytes of the worker's memory, to answer out of. They are faulted in and locked (an answer out of a page
+ * that the kernel must wait for is lost, with an error for the reader, when the daemon is killed meanwhile) and go with the worker. */
+#define SESSION_ROOM ((size_t)1 << 20)
+void *session_room(void);
+
 /* End all: no more requests are read; those under way are answered; workers are joined. Descriptors are closed, so
  * anything still mounted gets ENOTCONN unless the keeper holds it too (unmount first for a clean end). For what is still
  * mounted `closed` is not called, and its handles stay in the hold. */

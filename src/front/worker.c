@@ -142,6 +142,14 @@ static ssize_t read_request(struct worker *w, struct link *l)
 	return 0; /* EAGAIN; EINTR; ENOENT: it was taken back */
 }
 
+_Static_assert(sizeof(struct fuse_read_in) <= sizeof(struct fuse_write_in), "a READ ends before the room");
+_Static_assert(SESSION_ROOM <= WRITE_MAX, "that is how much there is");
+
+void *session_room(void)
+{
+	return self->buffer + WRITE_HEADER;
+}
+
 static void enter_quarantine(struct sessions *all)
 {
 	session_blocking_begin();
@@ -256,7 +264,8 @@ static void serve(struct worker *w, struct link *l)
 /* ---- the life of a worker */
 
 /* Faulted in now, kept in memory as far as the limits allow, and not shared with a child: when the daemon is killed
- * while the kernel waits for a page of it, the request is lost with an error. What a WRITE carries begins on a page. */
+ * while the kernel waits for a page of it, the request is lost with an error. What a WRITE carries begins on a page; what
+ * a READ is answered leaves from there, for the same reason. */
 static char *get_memory(struct worker *w)
 {
 	char *m = mmap(NULL, MEMORY_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE,

@@ -153,7 +153,7 @@ static void hold_back(struct toy *t)
 static void toy_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, struct fuse_file_info *fi)
 {
 	struct toy *t = toy_of(req);
-	char buf[65536];
+	char *buf = session_room();
 	struct hold_handle h;
 
 	if (ino == POISON)
@@ -169,7 +169,7 @@ static void toy_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, 
 	}
 	if (ino == HELD)
 		hold_back(t);
-	ssize_t n = pread(t->state, buf, size < sizeof buf ? size : sizeof buf, offset);
+	ssize_t n = pread(t->state, buf, size < SESSION_ROOM ? size : SESSION_ROOM, offset);
 	fuse_reply_buf(req, buf, n < 0 ? 0 : (size_t)n);
 }
 
