@@ -52,13 +52,16 @@ struct image {
 	uint8_t inherits;      /* INHERITS_…: settings that came with it and that its owner cannot change */
 	uint32_t vendor;       /* account that is paid by its price; 0: it has none, or its owner set it */
 	char from_text[240];   /* where that was, "region/type/name", when it was made */
-	char target[TRASH_NAME_MAX + 1]; /* KIND_ALIAS: name on the same shelf */
+	char target[TRASH_NAME_MAX + 1]; /* KIND_ALIAS, or replaced_by: name on the same shelf */
 	uint64_t expect_size;  /* the `size` setting; 0: none */
 	bool expect_sha;
 	uint8_t expect_sha256[32];
 	char upload[256];      /* file name under which its disk was last uploaded, "" */
 	char reason[400];      /* why it failed or is still pending, a sentence; "" */
 	char format[16];       /* "raw", … ; "" while unknown */
+	bool incomplete;       /* pending, although its disk is whole: a submission that lacks settings */
+	uint64_t replaced_by;  /* id of the image to be used instead; 0. Its name when that was said is in `target` */
+	uint32_t maker_pid, maker_conn; /* public, marketplace: the process that made it, whose tools go on to set modes */
 };
 
 /* Rows. image_put inserts or changes one (by node) and keeps name and listing indexes in step; -EEXIST when the name is taken on

@@ -54,6 +54,10 @@ static void encode(const struct image *i, struct record *r)
 	RECORD_TEXT(r, i->upload);
 	RECORD_TEXT(r, i->reason);
 	RECORD_TEXT(r, i->format);
+	record_u8(r, i->incomplete);
+	record_u64(r, i->replaced_by);
+	record_u32(r, i->maker_pid);
+	record_u32(r, i->maker_conn);
 }
 
 static int decode(uint64_t node, struct bytes value, struct image *ret)
@@ -92,6 +96,10 @@ static int decode(uint64_t node, struct bytes value, struct image *ret)
 	FIELD_TEXT(&f, ret->upload);
 	FIELD_TEXT(&f, ret->reason);
 	FIELD_TEXT(&f, ret->format);
+	ret->incomplete = field_bool(&f);
+	ret->replaced_by = field_u64(&f);
+	ret->maker_pid = field_u32(&f);
+	ret->maker_conn = field_u32(&f);
 	return fields_end(&f);
 }
 

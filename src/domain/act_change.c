@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* act_change: rename, protect, settings, configuration, times. */
+/* act_change: rename, settings, times. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,8 +13,11 @@
 #include "domain/acts.h"
 #include "domain/rights.h"
 #include "domain/disks.h"
+#include "domain/links.h"
+#include "domain/market.h"
 #include "domain/names.h"
 #include "domain/policy.h"
+#include "domain/replace.h"
 #include "domain/share.h"
 #include "domain/price.h"
 #include "domain/runs.h"
@@ -115,12 +118,14 @@ static int do_set(struct cat_txn *txn, struct act *a, struct error *err)
 	enum setting_key key = (enum setting_key)node_slot(a->node);
 	int r = image_get(txn, node_number(a->node), &i);
 	if (!r)
-		r = may(txn, a->who, MAY_CHANGE, NULL, &i, err);
+		r = may(txn, a->who, verb_of_setting(key), NULL, &i, err);
 	if (r)
 		return r == -ENOENT ? fail(err, r, "this image is gone") : r;
 	act_path_image(a, txn, &i);
 	snprintf(a->detail, sizeof a->detail, "%s", setting_name(key));
-	return setting_write(txn, &i, key, a->text, a->len, err);
+	if (key == SET_REVIEW)
+		r = market_reject(a, &i, a->text, a->len, err);
+	return r ? r : setting_write(txn, &i, key, a->text, a->len, err);
 }
 
 int act_set(struct service *s, const struct who *w, uint64_t node, const char *value, unsigned len, struct error *err)
@@ -171,6 +176,7 @@ static int restore_from_trash(struct cat_txn *txn, struct act *a, struct image *
 	i->shelf = *to;
 	i->state = i->state_before_trash;
 	i->trashed = 0;
+	market_restore(i);
 	return i->shelf.type == TYPE_INSTANCE ? runs_resume(txn, i) : 0;
 }
 
@@ -228,7 +234,8 @@ static int rename_scratch(struct cat_txn *txn, struct act *a, struct image *i, u
 	char value[SETTING_MAX + 1];
 	size_t n = strlen(a->new_name);
 	uint8_t old_key;
-	if (setting_by_name(a->new_name, (enum image_type)i->shelf.type))
+	enum setting_key setting = setting_by_name(a->new_name, (enum image_type)i->shelf.type);
+	if (setting && setting != SET_REVIEW) /* which is written; one that comes with a copy is that of another */
 		return scratch_to_setting(txn, a, i, key, disk, err);
 	if (setting_is_computed(a->new_name))
 		return drop_scratch_row(txn, a, i, key, disk);
@@ -253,8 +260,9 @@ static int rename_setting(struct cat_txn *txn, struct act *a, struct image *i, e
 	int r = setting_get(txn, i->node, (uint8_t)key, value, sizeof value, &len);
 	if (r)
 		return fail(err, r, "%s has no %s", i->name, a->name);
-	if (!to)
-		return fail(err, -EINVAL, "%s cannot become %s, which is no setting", a->name, a->new_name);
+	if (!to || to == SET_REVIEW || key == SET_REVIEW)
+		return fail(err, -EINVAL, "%s cannot become %s, which is no setting%s", a->name, a->new_name,
+			    to ? " that can be moved" : "");
 	r = setting_write(txn, i, to, value, len, err);
 	return r || to == key ? r : setting_write(txn, i, key, "", 0, err);
 }
@@ -262,8 +270,13 @@ static int rename_setting(struct cat_txn *txn, struct act *a, struct image *i, e
 static int rename_in_image(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct image i;
-	uint8_t scratch_key;
+	uint8_t scratch_key, link = 0;
+	char text[1024];
 	int r = image_get(txn, node_number(a->parent), &i);
+	if (!r)
+		link = link_find(txn, i.node, a->name, text);
+	if (link && i.shelf.type != TYPE_INSTANCE)
+		return replace_rename(txn, a, &i, link, err);
 	if (!r)
 		r = may(txn, a->who, MAY_CHANGE, NULL, &i, err);
 	if (r)
@@ -273,8 +286,6 @@ static int rename_in_image(struct cat_txn *txn, struct act *a, struct error *err
 	uint64_t scratch = scratch_find(txn, i.node, a->name, &scratch_key);
 	if (scratch)
 		return rename_scratch(txn, a, &i, scratch_key, scratch, err);
-	char text[1024];
-	uint8_t link = start_find_link(txn, i.node, a->name, text);
 	if (link)
 		return start_rename(txn, a, &i, link, err);
 	enum setting_key key = setting_by_name(a->name, (enum image_type)i.shelf.type);
@@ -352,35 +363,12 @@ int act_rename(struct service *s, const struct who *w, uint64_t from, const char
 	/* An upload that had a scratch name and now has a real one is judged like one that was just closed. */
 	if (!r && a.result && new_name[0] != '.' && node_kind(a.result) == NODE_DISK)
 		r = upload_settle(s, w, a.result, UPLOAD_CLOSED, err);
+	if (!r && node_is_in_image(to))
+		r = market_complete(s, w, to, err);
 	return r;
 }
 
-/* ---- protection and times ------------------------------------------------------------------------------- */
-
-static int do_protect(struct cat_txn *txn, struct act *a, struct error *err)
-{
-	struct image i;
-	int r = image_get(txn, node_number(a->node), &i);
-	if (!r)
-		r = may(txn, a->who, MAY_PROTECT, NULL, &i, err);
-	if (r)
-		return r == -ENOENT ? fail(err, r, "this image is gone") : r;
-	act_path_image(a, txn, &i);
-	a->operation = a->flag ? "protect" : "unprotect";
-	a->not_logged = i.is_protected == a->flag;
-	if (a->not_logged)
-		return 0;
-	i.is_protected = a->flag;
-	i.changed = clock_real();
-	act_node_changed(a, node_image(i.node, SLOT_DIR), false);
-	return image_put(txn, &i);
-}
-
-int act_protect(struct service *s, const struct who *w, uint64_t node, bool protect, struct error *err)
-{
-	struct act a = { .service = s, .who = w, .operation = "protect", .fn = do_protect, .node = node, .flag = protect };
-	return act_run(&a, err);
-}
+/* ---- times ----------------------------------------------------------------------------------------------- */
 
 static int do_mtime(struct cat_txn *txn, struct act *a, struct error *err)
 {
@@ -393,6 +381,8 @@ static int do_mtime(struct cat_txn *txn, struct act *a, struct error *err)
 		r = may(txn, a->who, MAY_PROTECT, NULL, &i, err);
 	if (r)
 		return r == -ENOENT ? fail(err, r, "this disk is gone") : r;
+	if (i.shelf.type == TYPE_MARKETPLACE && i.published) /* what everybody sees does not change */
+		return 0;
 	row.mtime = a->time;
 	return disk_row_put(txn, &row);
 }

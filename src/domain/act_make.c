@@ -9,8 +9,10 @@
 #include "domain/act.h"
 #include "domain/acts.h"
 #include "domain/dedup.h"
+#include "domain/market.h"
 #include "domain/names.h"
 #include "domain/policy.h"
+#include "domain/replace.h"
 #include "domain/rights.h"
 #include "domain/share.h"
 #include "domain/start.h"
@@ -109,6 +111,10 @@ static int make_image(struct cat_txn *txn, struct act *a, const struct shelf *sh
 	if (r)
 		return r;
 	i.published = shelf->type == TYPE_PUBLIC;
+	if (shelf->account == 0) {
+		i.maker_pid = a->who->pid;
+		i.maker_conn = a->who->conn;
+	}
 	i.created = i.changed = clock_real();
 	i.node = cat_next(txn, COUNTER_NODE);
 	i.id = cat_next(txn, COUNTER_NODE);
@@ -161,6 +167,8 @@ static int make_alias(struct cat_txn *txn, struct act *a, const struct shelf *sh
 	while (n > 1 && a->text[n - 1] == '/')
 		n--;
 	int r = may_make_on(txn, a, shelf, err);
+	if (!r && shelf->type == TYPE_MARKETPLACE)
+		r = fail(err, -EPERM, "a name in the marketplace is that of an image that was reviewed: there are no aliases");
 	if (!r)
 		r = check_free_name(txn, shelf, a->name, err);
 	if (r)
@@ -182,11 +190,14 @@ static int make_alias(struct cat_txn *txn, struct act *a, const struct shelf *sh
 	return image_put(txn, &i);
 }
 
-/* Links that cp -r or tar bring along from another image: where an image came from is told by where its bytes came from. */
-static int ignore_link(struct cat_txn *txn, struct act *a, struct error *err)
+/* replaced-by means something. Of the links that cp -r or tar bring along from another image nothing is kept: where an image came from is
+ * told by where its bytes came from. */
+static int link_in_image(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct image i;
 	int r = image_get(txn, node_number(a->parent), &i);
+	if (!r && replace_is_meant(a, &i))
+		return replace_link(txn, a, &i, err);
 	if (!r)
 		r = may(txn, a->who, MAY_CHANGE, NULL, &i, err);
 	if (r)
@@ -205,7 +216,7 @@ static int do_symlink(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct shelf shelf;
 	if (node_is_in_image(a->parent))
-		return ignore_link(txn, a, err);
+		return link_in_image(txn, a, err);
 	if (!tree_shelf(a->who, a->parent, &shelf))
 		return fail(err, -EPERM, "links are made beside images (aliases)");
 	if (shelf.type == TYPE_SHARED && node_kind(a->parent) == NODE_PLACE)
@@ -296,9 +307,18 @@ static int make_upload(struct cat_txn *txn, struct act *a, struct image *i, stru
 	i->state = STATE_PENDING;
 	i->reason[0] = 0;
 	i->trashed = 0;
+	i->incomplete = false;
 	i->changed = clock_real();
 	a->result = node_disk(i->disk);
 	return image_put(txn, i);
+}
+
+/* What is only on its way brings along at most the review of another. */
+static bool is_review(const struct who *w, const struct image *i, const char *name)
+{
+	if (setting_by_name(name, (enum image_type)i->shelf.type) != SET_REVIEW)
+		return false;
+	return image_is_settled(i) || (w->is_operator && !market_is_copying(w, i));
 }
 
 static int may_create(struct cat_txn *txn, const struct who *w, uint64_t parent, const char *name, struct image *ret, struct error *err)
@@ -310,7 +330,7 @@ static int may_create(struct cat_txn *txn, const struct who *w, uint64_t parent,
 		return fail(err, -EPERM, "files are made in the directory of an image");
 	int r = image_get(txn, node_number(parent), ret);
 	if (!r)
-		r = may(txn, w, MAY_CHANGE, NULL, ret, err);
+		r = may(txn, w, is_review(w, ret, name) ? MAY_REJECT : MAY_CHANGE, NULL, ret, err);
 	if (r)
 		return r == -ENOENT ? fail(err, r, "this image is gone") : r;
 	return strcmp(name, ".status") == 0 ? fail(err, -EPERM, ".status is made when it is read") : 0;
@@ -341,6 +361,8 @@ static int look_before_create(struct service *s, const struct who *w, uint64_t p
 	if (r)
 		return r;
 	enum setting_key key = setting_by_name(name, (enum image_type)i.shelf.type);
+	if (key == SET_REVIEW && !is_review(w, &i, name))
+		key = SET_NONE;
 	/* cp -r of an image brings settings that an instance has not. */
 	if (!key && !setting_is_computed(name) && !(i.shelf.type == TYPE_INSTANCE && setting_by_name(name, TYPE_CUSTOM)))
 		return 1;

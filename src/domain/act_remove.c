@@ -15,8 +15,11 @@
 #include "domain/acts.h"
 #include "domain/rights.h"
 #include "domain/gone.h"
+#include "domain/links.h"
+#include "domain/market.h"
 #include "domain/names.h"
 #include "domain/policy.h"
+#include "domain/replace.h"
 #include "domain/share.h"
 #include "domain/price.h"
 #include "domain/runs.h"
@@ -99,6 +102,7 @@ static int delete_image(struct cat_txn *txn, struct act *a, struct image *i, str
 	i->vendor = 0;
 	i->upload[0] = 0;
 	i->trashed = gone.trashed;
+	market_forget(i);
 	hide_lineage(a, i);
 	snprintf(i->reason, sizeof i->reason, "its disk was deleted: it is in .trash/%s/%s", type_name((enum image_type)i->shelf.type), gone.name);
 	r = image_put(txn, i);
@@ -150,12 +154,14 @@ static int unlink_in_image(struct cat_txn *txn, struct act *a, struct error *err
 	struct entry ignored;
 	uint8_t key;
 	int r = image_get(txn, node_number(a->parent), &i);
+	if (!r && i.replaced_by && !i.shelf.trash && strcmp(a->name, "replaced-by") == 0)
+		return replace_unlink(txn, a, &i, err);
 	if (!r)
 		r = may(txn, a->who, MAY_DELETE, NULL, &i, err);
 	if (r)
 		return r == -ENOENT ? fail(err, r, "this image is gone") : r;
 	char text[1024];
-	uint8_t link = start_find_link(txn, i.node, a->name, text);
+	uint8_t link = link_find(txn, i.node, a->name, text);
 	if (link) {
 		a->not_logged = true;
 		return setting_remove(txn, i.node, link);
@@ -169,6 +175,9 @@ static int unlink_in_image(struct cat_txn *txn, struct act *a, struct error *err
 	enum setting_key setting = setting_by_name(a->name, (enum image_type)i.shelf.type);
 	if (setting && (r = terms_may_set(txn, &i, setting, "", 0, err)))
 		return r < 0 ? r : 0;
+	/* What removes the whole has removed the disk before; this is about the setting alone. */
+	if (setting && i.disk && (r = may(txn, a->who, MAY_CHANGE, NULL, &i, err)))
+		return r;
 	if (setting && (r = setting_remove(txn, i.node, (uint8_t)setting)) != -ENOENT) {
 		a->operation = "clear";
 		act_path_image(a, txn, &i);
@@ -179,6 +188,7 @@ static int unlink_in_image(struct cat_txn *txn, struct act *a, struct error *err
 	if (i.disk && (strcmp(a->name, image_disk_name(&i)) == 0 || strcmp(a->name, i.upload) == 0))
 		return unlink_disk(txn, a, &i, err);
 	a->not_logged = true;
+	tree_show_replacement(&(struct tree_ask){ a->service, a->who, txn, a->parent, err }, &i);
 	if (tree_computed(&i, a->parent, a->name, &ignored) == 0 || i.trashed)
 		return 0;
 	return fail(err, -ENOENT, "there is nothing called %s in %s", a->name, i.name);

@@ -24,7 +24,8 @@ int act_unlink(struct service *, const struct who *, uint64_t parent, const char
  * is accepted and ignored. */
 int act_create(struct service *, const struct who *, uint64_t parent, const char *name, struct entry *ret, struct error *err) MUST_USE;
 
-int act_protect(struct service *, const struct who *, uint64_t node, bool protect, struct error *err) MUST_USE;
+/* Of an image's directory: protects, publishes, or undoes that. */
+int act_chmod(struct service *, const struct who *, uint64_t node, unsigned mode, struct error *err) MUST_USE;
 
 /* Set (or, when empty, clear) the setting of node_image(image, key). -EINVAL with a sentence, nothing changed. */
 int act_set(struct service *, const struct who *, uint64_t node, const char *value, unsigned len, struct error *err) MUST_USE;

@@ -9,6 +9,8 @@
  *   operator   sees and reads everything
  *   receiver   it is a custom image that its owner shares with them: seen and started, nothing else
  *   anybody    sees, starts and (policy `download`) reads what is published in public and marketplace
+ *
+ * What was submitted to the marketplace never changes again, whoever asks: it is reviewed, published or rejected as it is.
  */
 #ifndef IMAGEFS_DOMAIN_DECIDE_H
 #define IMAGEFS_DOMAIN_DECIDE_H
@@ -25,6 +27,10 @@ enum verb {
 	MAY_DELETE,
 	MAY_PROTECT,   /* chmod */
 	MAY_SHARE,     /* give it to another account */
+	MAY_PUBLISH,   /* marketplace: let everybody see it */
+	MAY_WITHDRAW,  /* … and no more */
+	MAY_REJECT,    /* … never: write its review */
+	MAY_DEPRECATE, /* public, marketplace: name what is to be used instead */
 	MAY_CREATE,    /* something new on this shelf (image NULL) */
 	MAY_LIST,      /* the shelf (image NULL) */
 	MAY_MANAGE,    /* regions, accounts, policy (image and shelf NULL) */

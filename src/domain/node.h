@@ -40,6 +40,7 @@ enum node_slot {
 	SLOT_LINK = 120,      /* NODE_IMAGE: from, or image of an instance */
 	SLOT_OWNER = 121,
 	SLOT_REVIEWED = 122,
+	SLOT_REPLACED = 123,
 	SLOT_IMAGE_FILE = 128, /* + enum tree_file, in images. 1-100 are settings */
 	SLOT_DISK = 255,
 };

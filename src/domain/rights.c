@@ -102,6 +102,8 @@ int may(struct cat_txn *txn, const struct who *w, enum verb verb, const struct s
 	return ask(txn, w, verb, &f, err);
 }
 
+enum verb verb_of_setting(unsigned key) { return key == SET_REVIEW ? MAY_REJECT : MAY_CHANGE; }
+
 int may_copy_into(struct cat_txn *txn, const struct who *w, const struct image *from, const struct image *to, struct error *err)
 {
 	struct facts f = { .image = from, .to_region = to->shelf.region, .to_custom = to->shelf.type == TYPE_CUSTOM };

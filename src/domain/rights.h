@@ -9,6 +9,9 @@
 /* shelf may be NULL when image is given; image may be NULL. */
 int may(struct cat_txn *, const struct who *, enum verb, const struct shelf *, const struct image *, struct error *err) MUST_USE;
 
+/* What somebody does who sets this setting. */
+enum verb verb_of_setting(unsigned key);
+
 /* Copy `from` into `to`: an instance is started by that, an image is another copy. */
 int may_copy_into(struct cat_txn *, const struct who *, const struct image *from, const struct image *to, struct error *err) MUST_USE;
 

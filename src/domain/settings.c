@@ -32,7 +32,7 @@ static const struct {
 enum setting_key setting_by_name(const char *name, enum image_type type)
 {
 	for (int k = 1; k < SET_MAX_; k++) {
-		bool here = type == TYPE_INSTANCE ? table[k].instance : table[k].image;
+		bool here = type == TYPE_INSTANCE ? table[k].instance : table[k].image || (k == SET_REVIEW && type == TYPE_MARKETPLACE);
 		if (here && strcmp(table[k].name, name) == 0)
 			return (enum setting_key)k;
 	}
@@ -43,7 +43,7 @@ const char *setting_name(enum setting_key key) { return key < SET_MAX_ && table[
 
 bool setting_is_computed(const char *name)
 {
-	static const char *const names[] = { "from", "owner", "reviewed", "image", "zone" };
+	static const char *const names[] = { "from", "owner", "reviewed", "image", "zone", "review", "replaced-by" };
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
 		if (strcmp(name, names[i]) == 0)
 			return true;

@@ -8,8 +8,10 @@
 #include "catalog/image.h"
 
 enum setting_key {
-	SET_NONE, SET_OS, SET_ARCH, SET_DESCRIPTION, SET_SOFTWARE, SET_CATEGORY, SET_SUPPORT, SET_GUIDE, SET_LICENSE,
-	SET_PRICE, SET_SIZE, SET_SHA256, SET_ZONE, SET_REVIEW,
+	/* Listed, and copied by tools that do it in this order, like this. With support and guide a submission is complete, and sealed:
+	 * they come last. */
+	SET_NONE, SET_OS, SET_ARCH, SET_DESCRIPTION, SET_SOFTWARE, SET_CATEGORY, SET_LICENSE, SET_PRICE, SET_SIZE, SET_SHA256,
+	SET_ZONE, SET_REVIEW, SET_SUPPORT, SET_GUIDE,
 	SET_MAX_,
 	/* Rows that remember the files under which a disk is being made: key SET_SCRATCH + 0…39 holds 8 bytes of disk
 	 * number and the file's name. */

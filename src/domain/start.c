@@ -10,7 +10,9 @@
 #include "catalog/object_tab.h"
 #include "catalog/region.h"
 #include "domain/dedup.h"
+#include "domain/links.h"
 #include "domain/names.h"
+#include "domain/replace.h"
 #include "domain/rights.h"
 #include "domain/target.h"
 #include "domain/price.h"
@@ -32,14 +34,11 @@ static int resolve(struct cat_txn *txn, struct act *a, const struct image *insta
 			 ret, err);
 	if (r)
 		return fail(err, r, "%s names no image; an instance is started by ln -s ../../TYPE/NAME image (or ln -sr)", text);
-	r = may(txn, a->who, MAY_START, NULL, ret, err);
-	if (!r && ret->shelf.type == TYPE_INSTANCE)
-		r = fail(err, -EINVAL, "%s is an instance: make an image of it first (cp -r), then start that", ret->name);
-	if (!r && ret->shelf.region != instance->shelf.region)
-		r = fail(err, -EXDEV, "%s is in another region: copy it into this one first", ret->name);
-	if (!r && ret->state != STATE_AVAILABLE && ret->state != STATE_DEPRECATED)
-		r = fail(err, -EBUSY, "%s is not available yet (%s)", ret->name, state_name((enum image_state)ret->state));
-	return r;
+	if (ret->shelf.type == TYPE_INSTANCE)
+		return fail(err, -EINVAL, "%s is an instance: make an image of it first (cp -r), then start that", ret->name);
+	if (ret->shelf.region != instance->shelf.region)
+		return fail(err, -EXDEV, "%s is in another region: copy it into this one first", ret->name);
+	return may(txn, a->who, MAY_START, NULL, ret, err);
 }
 
 /* ---- the disk ----------------------------------------------------------------------------------------------- */
@@ -78,6 +77,7 @@ static int take_disk(struct cat_txn *txn, struct act *a, struct image *instance,
 	instance->from_shared = image_is_from_others(origin, instance);
 	snprintf(instance->from_text, sizeof instance->from_text, "%s", path.data);
 	snprintf(a->detail, sizeof a->detail, "from %s", path.data);
+	replace_note(txn, a->who, origin, a->detail, sizeof a->detail);
 	origin->used = true;
 	origin->last_used = instance->changed = clock_real();
 	r = disk_row_put(txn, &row);
@@ -137,63 +137,6 @@ static int install(struct cat_txn *txn, struct act *a, struct image *instance, c
 
 /* ---- links ---------------------------------------------------------------------------------------------------- */
 
-struct link_search {
-	const char *name;
-	uint8_t key;
-	char *text;
-};
-
-static int match_link(void *ctx, uint8_t key, const char *value, unsigned len)
-{
-	struct link_search *s = ctx;
-	size_t n = strnlen(value, len);
-	if (key < SET_LINK || key > SET_LINK_MAX || n == len || strcmp(value, s->name))
-		return 0;
-	s->key = key;
-	snprintf(s->text, 1024, "%.*s", (int)(len - n - 1), value + n + 1);
-	return 1;
-}
-
-uint8_t start_find_link(struct cat_txn *txn, uint64_t node, const char *name, char ret_text[1024])
-{
-	struct link_search s = { .name = name, .text = ret_text };
-	return setting_each(txn, node, match_link, &s) == 1 ? s.key : 0;
-}
-
-int start_link_text(struct cat_txn *txn, uint64_t node, uint8_t key, char ret_text[1024])
-{
-	char value[SETTING_MAX + 1];
-	unsigned len;
-	int r = setting_get(txn, node, key, value, sizeof value, &len);
-	if (r)
-		return r;
-	size_t n = strnlen(value, len);
-	snprintf(ret_text, 1024, "%.*s", (int)(len > n ? len - n - 1 : 0), value + n + 1);
-	return 0;
-}
-
-static int keep_link(struct cat_txn *txn, struct act *a, const struct image *instance, struct error *err)
-{
-	char value[SETTING_MAX + 1];
-	unsigned len;
-	size_t n = strlen(a->name), m = strlen(a->text);
-	if (n > 255 || m > 1000)
-		return -ENAMETOOLONG;
-	memcpy(value, a->name, n + 1);
-	memcpy(value + n + 1, a->text, m);
-	for (unsigned k = SET_LINK; k <= SET_LINK_MAX; k++) {
-		char other[SETTING_MAX + 1];
-		int r = setting_get(txn, instance->node, (uint8_t)k, other, sizeof other, &len);
-		if (r != -ENOENT && r)
-			return r;
-		if (r == -ENOENT) {
-			a->result = node_image(instance->node, SLOT_KEPT_LINK + k - SET_LINK);
-			return setting_put(txn, instance->node, (uint8_t)k, value, (unsigned)(n + 1 + m));
-		}
-	}
-	return fail(err, -ENOSPC, "there are too many links in %s: remove some", instance->name);
-}
-
 int start_link(struct cat_txn *txn, struct act *a, struct image *instance, struct error *err)
 {
 	a->result = node_image(instance->node, SLOT_LINK);
@@ -201,7 +144,7 @@ int start_link(struct cat_txn *txn, struct act *a, struct image *instance, struc
 	if (strcmp(a->name, "image") == 0 && !instance->disk && !a->who->brings_link)
 		return install(txn, a, instance, a->text, err);
 	if (!setting_is_computed(a->name))
-		return keep_link(txn, a, instance, err);
+		return link_keep(txn, a, instance, err);
 	if (a->who->brings_link && !instance->disk)
 		snprintf(instance->reason, sizeof instance->reason, "its link was copied from another instance, and its disk is to follow "
 			 "(cp -r); to start it from an image instead: ln -sfn ../../TYPE/NAME image");
@@ -212,7 +155,7 @@ int start_link(struct cat_txn *txn, struct act *a, struct image *instance, struc
 int start_rename(struct cat_txn *txn, struct act *a, struct image *instance, uint8_t key, struct error *err)
 {
 	char text[1024];
-	int r = start_link_text(txn, instance->node, key, text);
+	int r = link_text(txn, instance->node, key, text);
 	if (!r && strcmp(a->new_name, "image"))
 		return fail(err, -EINVAL, "a link in an instance is called image");
 	if (!r)

@@ -25,10 +25,6 @@ int start_link(struct cat_txn *, struct act *, struct image *instance, struct er
 /* Such a link is renamed to `image`: start, or install anew. `key` is its setting key. */
 int start_rename(struct cat_txn *, struct act *, struct image *instance, uint8_t key, struct error *err) MUST_USE;
 
-/* The kept link of this name: its key (0: none) and text. */
-uint8_t start_find_link(struct cat_txn *, uint64_t node, const char *name, char ret_text[1024]);
-int start_link_text(struct cat_txn *, uint64_t node, uint8_t key, char ret_text[1024]) MUST_USE;
-
 /* -EBUSY while somebody has the disk open for writing. */
 int start_check_idle(struct service *, const struct image *instance, struct error *err) MUST_USE;
 

@@ -12,6 +12,7 @@
 #include "domain/rights.h"
 #include "domain/disks.h"
 #include "domain/names.h"
+#include "domain/replace.h"
 #include "domain/tree_int.h"
 
 struct uses {
@@ -163,10 +164,29 @@ static int add_receiver(void *ctx, const struct share *s)
 	return 0;
 }
 
+/* An image that is deprecated, or an instance of one. */
+static void add_replacement(const struct tree_ask *a, const struct image *i, struct buf *text)
+{
+	AUTO_BUF struct buf path = BUF_INIT, old = BUF_INIT;
+	struct image origin;
+	bool instance = i->shelf.type == TYPE_INSTANCE;
+	if (instance ? replace_origin(a->txn, a->who, i, &origin) != 0 : !i->replaced_by || i->shelf.trash)
+		return;
+	bool there = replace_path(a->txn, a->who, instance ? &origin : i, &path);
+	if (!instance) {
+		buf_addf(text, "replaced-by: %s%s\n", path.data, there ? "" : " (gone)");
+		return;
+	}
+	image_path_for(a->txn, a->who, &origin, &old);
+	buf_addf(text, "notice: %s is deprecated; %s %s\n", old.data, there ? "use" : "what replaced it is gone:", path.data);
+}
+
 /* Who gets what from whom is told to the one who gives it, and to operators; the receiver is told from whom it is. */
 static int add_shares(const struct tree_ask *a, const struct image *i, struct buf *text)
 {
 	struct uses u = { .ask = a, .image = i, .text = text };
+	if (i->shelf.type == TYPE_PUBLIC || i->shelf.type == TYPE_MARKETPLACE)
+		buf_addf(text, "reviewed: %s\n", i->published ? "yes" : "no");
 	if (i->shelf.type != TYPE_CUSTOM || i->shelf.trash)
 		return 0;
 	if (i->owner == a->who->account || a->who->is_operator)
@@ -196,6 +216,7 @@ static int add_all(const struct tree_ask *a, const struct image *i, struct buf *
 	tree_hide_lineage(a, &shown);
 	if (shown.from)
 		buf_addf(text, "from: %s\n", shown.from_text);
+	add_replacement(a, &shown, text);
 	r = status_terms(a, i, text);
 	if (!r)
 		r = add_shares(a, i, text);

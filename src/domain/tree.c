@@ -11,8 +11,9 @@
 #include "domain/rights.h"
 #include "domain/disks.h"
 #include "domain/ledger.h"
+#include "domain/links.h"
+#include "domain/market.h"
 #include "domain/names.h"
-#include "domain/start.h"
 #include "domain/tree_int.h"
 
 static const char *const file_names[FILE_MAX_] = {
@@ -123,7 +124,9 @@ void tree_fill_image(struct entry *e, const struct image *i)
 	}
 	tree_fill_dir(e, node_image(i->node, SLOT_DIR), i->created);
 	e->ctime = i->changed;
-	e->mode = S_IFDIR | (i->is_protected ? 0555 : i->published || i->shelf.type != TYPE_MARKETPLACE ? 0755 : 0700);
+	e->mode = S_IFDIR | (i->is_protected ? 0555 : 0755);
+	if (i->shelf.type == TYPE_MARKETPLACE && !i->published)
+		e->mode &= ~(mode_t)077;
 }
 
 const char *image_disk_name(const struct image *i)
@@ -170,7 +173,7 @@ int tree_fill_setting(const struct tree_ask *a, struct entry *e, const struct im
 	int r = setting_get(a->txn, i->node, key, value, sizeof value, &len);
 	if (r)
 		return r;
-	tree_fill_file(e, node_image(i->node, key), i->changed, may(a->txn, a->who, MAY_CHANGE, NULL, i, NULL) == 0);
+	tree_fill_file(e, node_image(i->node, key), i->changed, may(a->txn, a->who, verb_of_setting(key), NULL, i, NULL) == 0);
 	e->size = len;
 	return 0;
 }
@@ -298,6 +301,11 @@ int tree_computed(const struct image *i, uint64_t dir, const char *name, struct 
 		tree_fill_file(ret, node_image(i->node, name[0] == 'o' ? SLOT_OWNER : SLOT_REVIEWED), i->created, false);
 		return 0;
 	}
+	if (i->replaced_by && !i->shelf.trash && strcmp(name, "replaced-by") == 0) {
+		tree_fill_link(ret, node_image(i->node, SLOT_REPLACED), i->changed);
+		ret->fleeting = true;
+		return 0;
+	}
 	return -ENOENT;
 }
 
@@ -311,7 +319,13 @@ void tree_mark_link(struct image *i, uint32_t pid)
 bool tree_link_marked(const struct image *i, const char *name, uint32_t pid)
 {
 	return !i->from && i->from_text[0] == '@' && strtoul(i->from_text + 1, NULL, 10) == pid &&
-	       (strcmp(name, "from") == 0 || strcmp(name, "image") == 0);
+	       (strcmp(name, "from") == 0 || strcmp(name, "image") == 0 || strcmp(name, "replaced-by") == 0);
+}
+
+/* A copy brings these along, and is told that it is the first to make them. */
+static bool is_brought(const struct tree_ask *a, const struct image *i, const char *name)
+{
+	return market_is_copying(a->who, i) && (strcmp(name, "owner") == 0 || strcmp(name, "reviewed") == 0 || strcmp(name, "replaced-by") == 0);
 }
 
 static int lookup_in_image(const struct tree_ask *a, const char *name, struct entry *ret)
@@ -323,6 +337,7 @@ static int lookup_in_image(const struct tree_ask *a, const char *name, struct en
 	if (r)
 		return fail(a->err, -ESTALE, "this image is gone");
 	tree_hide_lineage(a, &i);
+	tree_show_replacement(a, &i);
 	if (strcmp(name, ".status") == 0) {
 		tree_fill_file(ret, node_image(i.node, SLOT_IMAGE_FILE + FILE_STATUS), i.changed, false);
 		return 0;
@@ -337,13 +352,13 @@ static int lookup_in_image(const struct tree_ask *a, const char *name, struct en
 	if (scratch)
 		return tree_fill_disk(a->service, a->txn, ret, &i, scratch, a->err);
 	char text[1024];
-	uint8_t link = start_find_link(a->txn, i.node, name, text);
+	uint8_t link = link_find(a->txn, i.node, name, text);
 	if (link) {
 		tree_fill_link(ret, node_image(i.node, SLOT_KEPT_LINK + link - SET_LINK), i.changed);
 		ret->fleeting = true;
 		return 0;
 	}
-	r = tree_computed(&i, a->node, name, ret);
+	r = is_brought(a, &i, name) ? -ENOENT : tree_computed(&i, a->node, name, ret);
 	if (r && tree_link_marked(&i, name, a->who->pid)) {
 		tree_fill_link(ret, node_image(i.node, SLOT_LINK), i.created);
 		ret->fleeting = true;
@@ -433,7 +448,7 @@ static int attr_image(const struct tree_ask *a, struct entry *ret)
 	if (slot == SLOT_DIR) {
 		tree_fill_image(ret, &i);
 		ret->node = a->node;
-	} else if (slot == SLOT_LINK || (slot >= SLOT_KEPT_LINK && slot <= SLOT_KEPT_LINK + SET_LINK_MAX - SET_LINK))
+	} else if (slot == SLOT_LINK || slot == SLOT_REPLACED || (slot >= SLOT_KEPT_LINK && slot <= SLOT_KEPT_LINK + SET_LINK_MAX - SET_LINK))
 		tree_fill_link(ret, a->node, i.created);
 	else if (slot < SET_MAX_ && (r = tree_fill_setting(a, ret, &i, (enum setting_key)slot)) != -ENOENT)
 		return r;

@@ -21,7 +21,7 @@ void tree_fill_image(struct entry *, const struct image *);
 int tree_fill_disk(struct service *, struct cat_txn *, struct entry *, const struct image *, uint64_t number, struct error *err) MUST_USE;
 int tree_fill_setting(const struct tree_ask *, struct entry *, const struct image *, enum setting_key) MUST_USE;
 
-/* from, image, owner, reviewed: -ENOENT where this image has no such file in this directory. */
+/* from, image, owner, reviewed, replaced-by: -ENOENT where this image has no such file in this directory. */
 int tree_computed(const struct image *, uint64_t dir, const char *name, struct entry *ret) MUST_USE;
 
 /* Shelves of type shared, and their links: tree_shared.c. */
@@ -34,6 +34,9 @@ int tree_read_link(const struct tree_ask *, struct buf *ret) MUST_USE;
 /* To who may not see what an image was made from, it was made from nothing: a name of another account means something else in
  * their own tree, and is none of their business. */
 void tree_hide_lineage(const struct tree_ask *, struct image *);
+
+/* What was made from a deprecated image has a link replaced-by, too: sets image.replaced_by of a row that is not going to be put. */
+void tree_show_replacement(const struct tree_ask *, struct image *);
 
 /* A link to a lineage that a program has just copied along, or that it saw in an image which it is deleting, is not there; but that
  * program goes on with it: sets its times, unlinks it. To that process, and no other, it resolves. */

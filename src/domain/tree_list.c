@@ -158,8 +158,9 @@ static int list_computed(struct image_walk *w)
 	static const struct {
 		const char *name;
 		unsigned slot;
-	} names[] = { { "from", SLOT_LINK }, { "image", SLOT_LINK }, { "owner", SLOT_OWNER }, { "reviewed", SLOT_REVIEWED } };
-	for (unsigned n = 0; n < 4; n++) {
+	} names[] = { { "from", SLOT_LINK }, { "image", SLOT_LINK }, { "owner", SLOT_OWNER }, { "reviewed", SLOT_REVIEWED },
+		      { "replaced-by", SLOT_REPLACED } };
+	for (unsigned n = 0; n < sizeof names / sizeof names[0]; n++) {
 		struct entry e;
 		if (COOKIE_COMPUTED + n + 1 <= w->cookie || tree_computed(w->image, w->walk->dir, names[n].name, &e))
 			continue;
@@ -180,6 +181,7 @@ static int list_image(struct walk *w, uint64_t cookie)
 	if (r)
 		return fail(w->ask->err, -ESTALE, "this image is gone");
 	tree_hide_lineage(w->ask, &i);
+	tree_show_replacement(w->ask, &i);
 	struct image_walk in = { w, &i, cookie, may(w->ask->txn, w->ask->who, MAY_CHANGE, NULL, &i, NULL) == 0 };
 	if (cookie < 1 && i.disk && image_disk_name(&i)[0] != '.') {
 		r = tree_fill_disk(w->ask->service, w->ask->txn, &e, &i, i.disk, w->ask->err);

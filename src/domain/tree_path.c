@@ -6,9 +6,10 @@
 #include "base/buf.h"
 #include "catalog/account.h"
 #include "domain/rights.h"
+#include "domain/links.h"
 #include "domain/names.h"
+#include "domain/replace.h"
 #include "domain/share.h"
-#include "domain/start.h"
 #include "domain/tree_int.h"
 
 static void add_region(struct cat_txn *txn, uint32_t no, struct buf *ret)
@@ -97,6 +98,7 @@ static void add_image(struct cat_txn *txn, const struct who *w, uint64_t node, s
 			     : slot == SLOT_LINK     ? (i.shelf.type == TYPE_INSTANCE ? "image" : "from")
 			     : slot == SLOT_OWNER    ? "owner"
 			     : slot == SLOT_REVIEWED ? "reviewed"
+			     : slot == SLOT_REPLACED ? "replaced-by"
 						     : setting_name((enum setting_key)slot));
 }
 
@@ -162,15 +164,27 @@ void tree_hide_lineage(const struct tree_ask *a, struct image *i)
 		i->from = 0;
 }
 
-/* What an image was made from, as a path from inside the image's directory: three levels up is the root, from
- * the trash four. Where the origin is gone, the link still says where it was. */
-static int read_lineage(const struct tree_ask *a, const struct image *i, struct buf *ret)
+void tree_show_replacement(const struct tree_ask *a, struct image *i)
 {
 	struct image origin;
+	if (i->shelf.type == TYPE_INSTANCE)
+		i->replaced_by = replace_origin(a->txn, a->who, i, &origin) ? 0 : origin.replaced_by;
+}
+
+/* The root, as seen from inside an image's directory: three levels up, from the trash four. */
+static void add_way_up(const struct tree_ask *a, const struct image *i, struct buf *ret)
+{
 	struct share s;
 	bool elsewhere = i->owner != a->who->account && !is_common(i) && share_of(a->txn, i->node, a->who->account, &s);
 	buf_adds(ret, i->shelf.trash ? "../../../../" : "../../../");
 	buf_adds(ret, elsewhere ? "../../" : ""); /* in accounts/OWNER */
+}
+
+/* What an image was made from. Where the origin is gone, the link still says where it was. */
+static int read_lineage(const struct tree_ask *a, const struct image *i, struct buf *ret)
+{
+	struct image origin;
+	add_way_up(a, i, ret);
 	if (image_by_id(a->txn, i->from, &origin) == 0 && !origin.shelf.trash &&
 	    may(a->txn, a->who, MAY_SEE, NULL, &origin, NULL) == 0)
 		image_path_for(a->txn, a->who, &origin, ret);
@@ -179,10 +193,25 @@ static int read_lineage(const struct tree_ask *a, const struct image *i, struct 
 	return 0;
 }
 
+/* Beside a deprecated image it is enough to go up one level. */
+static int read_replacement(const struct tree_ask *a, const struct image *i, struct buf *ret)
+{
+	AUTO_BUF struct buf path = BUF_INIT;
+	struct image origin;
+	bool instance = i->shelf.type == TYPE_INSTANCE;
+	if (!i->replaced_by || (instance && replace_origin(a->txn, a->who, i, &origin)))
+		return fail(a->err, -ENOENT, "there is no such link");
+	(void)replace_path(a->txn, a->who, instance ? &origin : i, &path);
+	if (instance)
+		add_way_up(a, i, ret);
+	buf_addf(ret, "%s%s", instance ? "" : "..", instance ? path.data : strrchr(path.data, '/'));
+	return 0;
+}
+
 static int read_kept_link(const struct tree_ask *a, const struct image *i, struct buf *ret)
 {
 	char text[1024];
-	int r = start_link_text(a->txn, i->node, (uint8_t)(SET_LINK + node_slot(a->node) - SLOT_KEPT_LINK), text);
+	int r = link_text(a->txn, i->node, (uint8_t)(SET_LINK + node_slot(a->node) - SLOT_KEPT_LINK), text);
 	if (!r)
 		buf_adds(ret, text);
 	return r;
@@ -205,6 +234,9 @@ static int read_link(const struct tree_ask *a, struct buf *ret)
 	if (r)
 		return fail(a->err, -ESTALE, "this link is gone");
 	tree_hide_lineage(a, &i);
+	tree_show_replacement(a, &i);
+	if (node_slot(a->node) == SLOT_REPLACED)
+		return read_replacement(a, &i, ret);
 	if (node_slot(a->node) == SLOT_LINK)
 		return i.from ? read_lineage(a, &i, ret) : fail(a->err, -ENOENT, "there is no such link");
 	if (node_slot(a->node) >= SLOT_KEPT_LINK)

@@ -23,12 +23,14 @@
 #include "domain/rights.h"
 #include "domain/disks.h"
 #include "domain/gc.h"
+#include "domain/market.h"
 #include "domain/names.h"
 #include "domain/policy.h"
 #include "domain/price.h"
 #include "domain/probe.h"
 #include "domain/quota.h"
 #include "domain/runs.h"
+#include "domain/replace.h"
 #include "domain/trash.h"
 
 /* A file of another name beside a disk that is there may be an editor's: only above this size is it taken for a new disk. */
@@ -47,18 +49,24 @@ bool image_is_running(const struct image *i) { return i->shelf.type == TYPE_INST
 
 /* ---- reopening -------------------------------------------------------------------------------------- */
 
+static bool is_being_written(const struct tree_disk *d)
+{
+	return d->image.state == STATE_PENDING && !d->row.mtime && !d->image.incomplete;
+}
+
 static int do_reopen(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct tree_disk d;
 	int r = read_rows(txn, a->node, &d, err);
 	if (!r)
 		r = may(txn, a->who, MAY_CHANGE, NULL, &d.image, err);
-	if (r || !d.is_main || (d.image.state == STATE_PENDING && !d.row.mtime))
+	if (r || !d.is_main || is_being_written(&d))
 		return r;
 	if (d.image.used)
 		return fail(err, -EPERM, "the disk of %s has been used (read, copied or started from) and never changes again; "
 			    "make another image", d.image.name);
 	d.image.state = STATE_PENDING;
+	d.image.incomplete = false;
 	d.image.reason[0] = 0;
 	d.image.changed = clock_real();
 	if (!d.image.upload[0])
@@ -76,7 +84,7 @@ int upload_reopen(struct service *s, const struct who *w, uint64_t disk_node, st
 	int r = tree_disk(s, w, disk_node, &d, err);
 	if (!r)
 		r = may_now(s, w, MAY_CHANGE, &d.image, err);
-	if (r || !d.is_main || (d.image.state == STATE_PENDING && !d.row.mtime) || image_is_running(&d.image))
+	if (r || !d.is_main || is_being_written(&d) || image_is_running(&d.image))
 		return r;
 	return act_run(&a, err);
 }
@@ -261,6 +269,7 @@ struct settle {
 	bool take_over; /* this upload replaces the image's disk */
 	bool measured;  /* what it takes in the store is known */
 	uint64_t left;  /* bytes of its overlay, when it is not folded */
+	struct error lacks; /* why a submission with a whole disk is none yet; code 0: it lacks nothing */
 };
 
 static int fill_setting(struct cat_txn *txn, struct image *i, enum setting_key key, const char *value)
@@ -300,6 +309,28 @@ static int take_over(struct cat_txn *txn, struct act *a, struct image *i, uint64
 	return 0;
 }
 
+static void tell_outcome(struct cat_txn *txn, struct act *a, const struct image *i)
+{
+	struct image origin;
+	snprintf(a->detail, sizeof a->detail, "%s%.280s", !i->reason[0] && i->from ? "from " : "", i->reason[0] ? i->reason : i->from_text);
+	if (!i->reason[0] && replace_origin(txn, a->who, i, &origin) == 0)
+		replace_note(txn, a->who, &origin, a->detail, sizeof a->detail);
+}
+
+/* What is whole is available; in the marketplace, it is submitted, or lacks something still. */
+static int accept(struct cat_txn *txn, struct settle *s, struct image *i, enum image_state *ret)
+{
+	const struct verdict *v = &s->verdict;
+	snprintf(i->format, sizeof i->format, "raw");
+	int r = fill_setting(txn, i, SET_OS, v->os);
+	if (!r)
+		r = fill_setting(txn, i, SET_ARCH, v->arch);
+	if (r || i->shelf.type != TYPE_MARKETPLACE)
+		return r;
+	s->act.operation = "submit";
+	return market_submit(txn, i, ret, &s->lacks);
+}
+
 static int apply_verdict(struct cat_txn *txn, struct settle *s, struct image *i, uint64_t disk, struct error *err)
 {
 	const struct verdict *v = &s->verdict;
@@ -307,20 +338,18 @@ static int apply_verdict(struct cat_txn *txn, struct settle *s, struct image *i,
 	int r = s->take_over && i->disk != disk ? take_over(txn, a, i, disk) : 0;
 	if (r)
 		return fail(err, r, "the upload could not become the image's disk");
-	*(i->shelf.trash ? &i->state_before_trash : &i->state) = v->state; /* it was deleted while it was looked at */
+	enum image_state state = v->state;
+	s->lacks.code = 0;
 	snprintf(i->reason, sizeof i->reason, "%s", v->reason);
 	i->changed = clock_real();
-	if (v->state == STATE_AVAILABLE) {
-		snprintf(i->format, sizeof i->format, "raw");
-		r = fill_setting(txn, i, SET_OS, v->os);
-		if (!r)
-			r = fill_setting(txn, i, SET_ARCH, v->arch);
-	}
+	i->incomplete = false;
+	if (state == STATE_AVAILABLE)
+		r = accept(txn, s, i, &state);
+	*(i->shelf.trash ? &i->state_before_trash : &i->state) = state; /* it was deleted while it was looked at */
 	act_path_image(a, txn, i);
-	a->outcome = v->code;
-	a->not_logged = v->state == STATE_PENDING && !v->reason[0];
-	snprintf(a->detail, sizeof a->detail, "%s%.280s", !v->reason[0] && i->from ? "from " : "",
-		 v->reason[0] ? v->reason : i->from ? i->from_text : "");
+	a->outcome = s->lacks.code ? s->lacks.code : v->code;
+	a->not_logged = state == STATE_PENDING && !i->reason[0];
+	tell_outcome(txn, a, i);
 	act_node_changed(a, node_disk(disk), false);
 	act_node_changed(a, node_image(i->node, SLOT_DIR), false);
 	if (!r)
@@ -461,7 +490,7 @@ static int settle_disk(struct settle *s, const struct tree_disk *d, struct disk 
 			if (!s->measured)
 				upload_measure(s->act.service, disk);
 		}
-		return r;
+		return r || !s->lacks.code ? r : fail(err, s->lacks.code, "%s", s->lacks.text);
 	}
 	s->act.fn = do_apply;
 	s->left = disk_overlay_stored(disk);

@@ -199,6 +199,9 @@ static int write_setting(struct ask *a, struct file *f, const char *data, size_t
 	if (r) {
 		buf_clear(&f->text);
 		buf_add(&f->text, old.data, old.len);
+	} else if (!f->marked_wrote) {
+		file_mark(a->front, f, MARK_WROTE, 0);
+		f->marked_wrote = true;
 	}
 	return r;
 }

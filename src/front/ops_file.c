@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "domain/inherit.h"
 #include "domain/acts.h"
+#include "domain/market.h"
 #include "domain/rights.h"
 #include "domain/upload.h"
 #include "front/front_int.h"
@@ -51,7 +52,7 @@ static int may_open_text(struct ask *a, uint64_t node, int flags)
 	default: break;
 	}
 	int r = tree_image(a->front->service, &a->who, node, &i, &a->err);
-	return r ? r : may_now(a->front->service, &a->who, MAY_CHANGE, &i, &a->err);
+	return r ? r : may_now(a->front->service, &a->who, verb_of_setting(node_slot(node)), &i, &a->err);
 }
 
 static int truncate_opened(struct ask *a, uint64_t node, struct file *f)
@@ -167,6 +168,23 @@ static int flush_setting(struct ask *a, struct file *f)
 	return r;
 }
 
+/* A setting that is written in pieces is whole when it is closed: only then may it complete a submission. */
+static int note_setting(struct ask *a, struct file *f)
+{
+	if (f->kind != FILE_IS_SETTING || !(file_marks(a->front, f) & MARK_WROTE))
+		return 0;
+	int r = market_complete(a->front->service, &f->who, f->node, &a->err);
+	f->marked_wrote = false;
+	file_mark(a->front, f, 0, MARK_WROTE);
+	return r;
+}
+
+static int flush_text(struct ask *a, struct file *f)
+{
+	int r = flush_setting(a, f);
+	return r ? r : note_setting(a, f);
+}
+
 static int flush_disk(struct ask *a, struct file *f)
 {
 	uint32_t marks = file_marks(a->front, f);
@@ -195,7 +213,7 @@ void op_flush(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 	ask_begin_file(&a, req, "close", node);
 	int r = file_get(a.front, a.who.conn, fi->fh, node, &f, &a.err);
 	if (!r && f->writable)
-		r = f->kind == FILE_IS_DISK ? flush_disk(&a, f) : f->kind <= FILE_IS_CONFIG ? flush_setting(&a, f) : 0;
+		r = f->kind == FILE_IS_DISK ? flush_disk(&a, f) : f->kind <= FILE_IS_CONFIG ? flush_text(&a, f) : 0;
 	file_put(a.front, &f);
 	reply_done(&a, r);
 }

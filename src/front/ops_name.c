@@ -141,7 +141,7 @@ static int set_mode(struct ask *a, uint64_t node, mode_t mode)
 	int r = tree_image(a->front->service, &a->who, node, &i, &a->err);
 	if (r || i.shelf.type == TYPE_INSTANCE || i.kind != KIND_IMAGE)
 		return r;
-	return act_protect(a->front->service, &a->who, node, !(mode & 0200), &a->err);
+	return act_chmod(a->front->service, &a->who, node, mode, &a->err);
 }
 
 void op_setattr(fuse_req_t req, fuse_ino_t node, struct stat *st, int what, struct fuse_file_info *fi)

@@ -31,7 +31,7 @@ static struct facts a_pending(void) { return WITH(custom, i->state = STATE_PENDI
 static struct facts a_protected(void) { return WITH(custom, i->is_protected = true); }
 static struct facts a_used(void) { return WITH(custom, i->used = true); }
 static struct facts a_byol(void) { struct facts f = a_custom(); f.byol = true; return f; }
-static struct facts in_trash(void) { return WITH(custom, i->state = STATE_TRASHED, i->shelf.trash = true); }
+static struct facts in_trash(void) { return WITH(custom, i->state = STATE_TRASHED, i->state_before_trash = STATE_AVAILABLE, i->shelf.trash = true); }
 static struct facts an_alias(void) { return WITH(custom, i->kind = KIND_ALIAS); }
 static struct facts an_instance(void) { return WITH(custom, i->shelf.type = TYPE_INSTANCE); }
 static struct facts an_instance_of_shared(void) { return WITH(custom, i->shelf.type = TYPE_INSTANCE, i->from_shared = true); }
@@ -60,7 +60,8 @@ static struct facts public_for_none(void) { struct facts f = a_public(); f.downl
 static struct facts public_protected(void) { struct facts f = a_public(); changed.is_protected = true; return f; }
 static struct facts public_alias(void) { struct facts f = a_public(); changed.kind = KIND_ALIAS; return f; }
 /* In the trash a public image is its owner's alone. */
-static struct facts public_in_trash(void) { return WITH(custom, i->shelf.type = TYPE_PUBLIC, i->shelf.trash = true, i->published = true, i->state = STATE_TRASHED); }
+static struct facts public_in_trash(void) { return WITH(custom, i->shelf.type = TYPE_PUBLIC, i->shelf.trash = true, i->published = true, i->state = STATE_TRASHED,
+								 i->state_before_trash = STATE_AVAILABLE); }
 
 static struct facts market(enum image_state state, bool published)
 {
@@ -68,10 +69,21 @@ static struct facts market(enum image_state state, bool published)
 		    i->published = published);
 }
 static struct facts market_published(void) { return market(STATE_AVAILABLE, true); }
-static struct facts market_withdrawn(void) { return market(STATE_AVAILABLE, false); }
 static struct facts market_pending(void) { return market(STATE_PENDING, false); }
 static struct facts market_submitted(void) { return market(STATE_SUBMITTED, false); }
 static struct facts market_rejected(void) { return market(STATE_REJECTED, false); }
+static struct facts market_deprecated(void) { return market(STATE_DEPRECATED, true); }
+static struct facts market_protected(void) { struct facts f = market_published(); changed.is_protected = true; return f; }
+/* What remains when its disk was deleted. */
+static struct facts market_shell(void) { struct facts f = market_pending(); changed.trashed = 1; return f; }
+static struct facts market_in_trash(void)
+{
+	struct facts f = market(STATE_TRASHED, true);
+	changed.shelf.trash = true;
+	changed.shelf.account = VENDOR;
+	changed.state_before_trash = STATE_AVAILABLE;
+	return f;
+}
 static struct facts market_charged(void) { struct facts f = market_published(); f.charged = true; return f; }
 
 /* ---- the table --------------------------------------------------------------------------------------------- */
@@ -92,8 +104,8 @@ static const struct row {
 	ROW(a_custom, operator_,               "....PPPP"),
 	ROW(a_custom, stranger,                "NNNNNNNN"),
 	ROW(a_custom, vendor,                  "NNNNNNNN"),
-	ROW(a_pending, owner,                  "........"),
-	ROW(a_pending, operator_,              "....PPPP"),
+	ROW(a_pending, owner,                  "...B...."),
+	ROW(a_pending, operator_,              "...BPPPP"),
 	ROW(a_pending, stranger,               "NNNNNNNN"),
 	ROW(a_used, owner,                     "........"),
 	ROW(a_protected, owner,                "....PP.."),
@@ -132,7 +144,7 @@ static const struct row {
 	ROW(a_public, owner,                   ".......P"),
 	ROW(a_public, operator_,               ".......P"),
 	ROW(public_pending, stranger,          "NNNNNNNN"),
-	ROW(public_pending, operator_,         ".......P"),
+	ROW(public_pending, operator_,         "...B...P"),
 	ROW(public_failed, stranger,           "NNNNNNNN"),
 	ROW(public_deprecated, stranger,       "....PPPP"),
 	ROW(public_charged, stranger,          ".PP.PPPP"),
@@ -151,14 +163,51 @@ static const struct row {
 	ROW(market_published, other_vendor,    "....PPPP"),
 	ROW(market_charged, stranger,          ".PP.PPPP"),
 	ROW(market_charged, other_vendor,      ".PP.PPPP"),
-	ROW(market_withdrawn, stranger,        "NNNNNNNN"),
-	ROW(market_withdrawn, other_vendor,    "NNNNNNNN"),
 	ROW(market_pending, stranger,          "NNNNNNNN"),
 	ROW(market_pending, other_vendor,      "NNNNNNNN"),
 	ROW(market_submitted, stranger,        "NNNNNNNN"),
 	ROW(market_submitted, other_vendor,    "NNNNNNNN"),
 	ROW(market_rejected, stranger,         "NNNNNNNN"),
 	ROW(market_rejected, other_vendor,     "NNNNNNNN"),
+	ROW(market_charged, vendor,            "....PP.P"),
+	ROW(market_charged, operator_,         "....P..P"),
+	ROW(market_in_trash, vendor,           "....P..P"),
+	ROW(market_in_trash, operator_,        "....PPPP"),
+	ROW(market_in_trash, stranger,         "NNNNNNNN"),
+};
+
+/* The same, of: start change delete protect publish withdraw reject deprecate. */
+static const enum verb review_verbs[] = { MAY_START, MAY_CHANGE, MAY_DELETE, MAY_PROTECT, MAY_PUBLISH, MAY_WITHDRAW, MAY_REJECT,
+					  MAY_DEPRECATE };
+static const struct row review_table[] = {
+	/*                                      scdppwrd   start change delete protect publish withdraw reject deprecate */
+	ROW(market_pending, vendor,            "B...PPPP"),
+	ROW(market_pending, operator_,         "B...PPPP"),
+	ROW(market_shell, vendor,              "BP..PPPP"),
+	ROW(market_shell, operator_,           "BP..PPPP"),
+	ROW(market_submitted, vendor,          ".P..PPPP"),
+	ROW(market_submitted, operator_,       ".P.....P"),
+	ROW(market_submitted, other_vendor,    "NNNNNNNN"),
+	ROW(market_rejected, vendor,           ".P..PPPP"),
+	ROW(market_rejected, operator_,        ".P..P..P"),
+	ROW(market_rejected, stranger,         "NNNNNNNN"),
+	ROW(market_published, vendor,          ".PP.PPPP"),
+	ROW(market_published, operator_,       ".P....P."),
+	ROW(market_published, other_vendor,    ".PPPPPPP"),
+	ROW(market_published, stranger,        ".PPPPPPP"),
+	ROW(market_deprecated, vendor,         ".PP.PPPP"),
+	ROW(market_deprecated, operator_,      ".P....P."),
+	ROW(market_deprecated, stranger,       ".PPPPPPP"),
+	ROW(market_protected, operator_,       ".PP...PP"),
+	ROW(market_in_trash, vendor,           ".P..PPPP"),
+	ROW(a_public, operator_,               "....PPP."),
+	ROW(a_public, stranger,                ".PPPPPPP"),
+	ROW(public_pending, operator_,         "B...PPPP"),
+	ROW(public_deprecated, operator_,      "....PPP."),
+	ROW(public_protected, operator_,       ".PP.PPPP"),
+	ROW(a_custom, owner,                   "....PPPP"),
+	ROW(a_custom, operator_owner,          "....PPPP"),
+	ROW(received, receiver,                ".PPPPPPP"),
 };
 
 static char letter(int r)
@@ -174,15 +223,18 @@ static char letter(int r)
 	}
 }
 
-static void check_table(void)
+#define COLUMNS 8
+_Static_assert(sizeof verbs / sizeof *verbs == COLUMNS && sizeof review_verbs / sizeof *review_verbs == COLUMNS, "columns");
+
+static void check_rows(const struct row *rows, size_t count, const enum verb *of_columns)
 {
-	for (size_t n = 0; n < sizeof table / sizeof *table; n++) {
-		const struct row *row = &table[n];
+	for (size_t n = 0; n < count; n++) {
+		const struct row *row = &rows[n];
 		struct facts f = row->facts();
-		char got[sizeof verbs / sizeof *verbs + 1] = "";
-		for (size_t v = 0; v < sizeof verbs / sizeof *verbs; v++) {
+		char got[COLUMNS + 1] = "";
+		for (size_t v = 0; v < COLUMNS; v++) {
 			struct error err = { .text = "" };
-			int r = decide(row->who, verbs[v], &f, &err);
+			int r = decide(row->who, of_columns[v], &f, &err);
 			got[v] = letter(r);
 			if (r && !err.text[0])
 				got[v] = '?'; /* a refusal says why */
@@ -218,6 +270,8 @@ static const struct shelf_row {
 	{ "public, a vendor", SHELF(0, TYPE_PUBLIC, false), &vendor, '.', 'P' },
 	{ "public, an operator", SHELF(0, TYPE_PUBLIC, false), &operator_, '.', '.' },
 	{ "marketplace", SHELF(0, TYPE_MARKETPLACE, false), &stranger, '.', 'P' },
+	{ "marketplace, a vendor", SHELF(0, TYPE_MARKETPLACE, false), &vendor, '.', '.' },
+	{ "marketplace, an operator", SHELF(0, TYPE_MARKETPLACE, false), &operator_, '.', '.' },
 };
 
 static void check_shelves(void)
@@ -274,6 +328,29 @@ static bool is_published(const struct mix *m)
 	return is_common(m) && !m->trash && m->published && (m->state == STATE_AVAILABLE || m->state == STATE_DEPRECATED);
 }
 
+static bool is_whole(const struct mix *m) { return m->state != STATE_PENDING && m->state != STATE_FAILED; }
+
+/* Reviews, and what a review was about. */
+static const char *wrong_review(const struct mix *m, enum verb v)
+{
+	bool reviews = v == MAY_PUBLISH || v == MAY_WITHDRAW || v == MAY_REJECT;
+	if ((reviews || v == MAY_DEPRECATE) && (!m->is_operator || m->trash))
+		return "operators review and deprecate";
+	if (reviews && (m->type != TYPE_MARKETPLACE || !is_whole(m)))
+		return "this was not submitted";
+	if (v == MAY_PUBLISH && m->state == STATE_REJECTED)
+		return "it was rejected";
+	if (v == MAY_REJECT && m->published)
+		return "it is published";
+	if (v == MAY_DEPRECATE && (!is_published(m) || m->is_protected))
+		return "only what is published, and not protected, is deprecated";
+	if (v == MAY_CHANGE && m->type == TYPE_MARKETPLACE && is_whole(m))
+		return "what was submitted changes";
+	if (v == MAY_DELETE && m->type == TYPE_MARKETPLACE && m->published && !m->trash && !m->is_operator)
+		return "what is published is removed by its vendor";
+	return NULL;
+}
+
 /* What is wrong with this answer; NULL: nothing. */
 static const char *wrong(const struct mix *m, enum verb v, int r)
 {
@@ -285,7 +362,7 @@ static const char *wrong(const struct mix *m, enum verb v, int r)
 	if (r && r != -ENOENT && r != -EPERM && r != -EBUSY && r != -EROFS)
 		return "an errno of its own";
 	if (r)
-		return (v == MAY_SEE || v == MAY_START) && sees ? "who sees it starts it" : NULL;
+		return sees && (v == MAY_SEE || (v == MAY_START && is_whole(m) && m->state != STATE_TRASHED)) ? "who sees it starts it" : NULL;
 	if (changes && !is_owner)
 		return "somebody else changes it";
 	if ((v == MAY_CHANGE || v == MAY_DELETE) && m->is_protected)
@@ -303,7 +380,7 @@ static const char *wrong(const struct mix *m, enum verb v, int r)
 		return "it is for instances";
 	if (v == MAY_COPY && mine && m->type == TYPE_INSTANCE && m->from_shared && !m->image_of_shared)
 		return "no image is made of an instance of a shared one";
-	return NULL;
+	return wrong_review(m, v);
 }
 
 static void check_everywhere(void)
@@ -321,13 +398,13 @@ static void check_everywhere(void)
 		struct who with_vendor = w;
 		with_vendor.is_vendor = true;
 		f.shared_with[0] = m.given ? 'x' : 0;
-		for (size_t v = 0; v < sizeof verbs / sizeof *verbs; v++) {
-			int r = decide(&w, verbs[v], &f, NULL);
-			const char *why = wrong(&m, verbs[v], r);
-			if (!why && decide(&with_vendor, verbs[v], &f, NULL) != r)
+		for (enum verb v = MAY_SEE; v <= MAY_DEPRECATE; v++) {
+			int r = decide(&w, v, &f, NULL);
+			const char *why = wrong(&m, v, r);
+			if (!why && decide(&with_vendor, v, &f, NULL) != r)
 				why = "to be a vendor is no right to others' images";
 			if (why && bad++ < 5)
-				diag("%s: verb %d, mix %llx, %d", why, (int)verbs[v], (unsigned long long)bits, r);
+				diag("%s: verb %d, mix %llx, %d", why, (int)v, (unsigned long long)bits, r);
 		}
 	}
 	is_int((int64_t)bad, 0, "%llu combinations of facts", (unsigned long long)MIXES);
@@ -335,7 +412,8 @@ static void check_everywhere(void)
 
 int main(void)
 {
-	check_table();
+	check_rows(table, sizeof table / sizeof *table, verbs);
+	check_rows(review_table, sizeof review_table / sizeof *review_table, review_verbs);
 	check_shelves();
 	check_everywhere();
 	return done_testing();

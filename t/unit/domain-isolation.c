@@ -219,7 +219,7 @@ static void change_all(const struct who *w, uint64_t node, struct buf *ret)
 	if (node_kind(node) == NODE_DISK)
 		done += act_set_mtime(s, w, node, 1, &err) == 0;
 	else if (node_is_in_image(node) && node_slot(node) < SET_MAX_)
-		done += (act_protect(s, w, node, true, &err) == 0) + (act_protect(s, w, node, false, &err) == 0) +
+		done += (act_chmod(s, w, node, 0555, &err) == 0) + (act_chmod(s, w, node, 0755, &err) == 0) +
 			(act_set(s, w, node, "x\n", 2, &err) == 0);
 	else if (node_slot(node) >= SLOT_FILE)
 		done += act_configure(s, w, node, "accept all\n", &err) == 0;
