@@ -42,7 +42,7 @@ static int make_request(struct buf *ret, const struct operands *o, const struct 
 static int run(int argc, char **argv)
 {
 	static const struct manage_verb verbs[] = {
-		{ "show", 0, 0, MANAGE_TABLE }, { "set", 2, 64, MANAGE_THING }, { "reset", 1, 64, MANAGE_THING }, { NULL },
+		{ "show", 0, 0, MANAGE_TABLE }, { "set", 2, 64, MANAGE_THING }, { "reset", 1, 64, MANAGE_THING }, { .name = NULL },
 	};
 	bool json = false;
 	struct scope scope = { NULL, NULL };

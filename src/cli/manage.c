@@ -159,7 +159,7 @@ int manage_places(const struct command *c, const struct operands *o, const struc
 {
 	static const struct manage_verb verbs[] = {
 		{ "list", 0, 0, MANAGE_TABLE }, { "show", 0, 1, MANAGE_THING }, { "add", 1, 65, MANAGE_THING },
-		{ "set", 1, 65, MANAGE_THING }, { "remove", 1, 1, MANAGE_THING }, { NULL },
+		{ "set", 1, 65, MANAGE_THING }, { "remove", 1, 1, MANAGE_THING }, { .name = NULL },
 	};
 	AUTO_BUF struct buf request = BUF_INIT;
 	struct error err;
