@@ -15,6 +15,7 @@
 #define MONTH_KEY "ledger-month"
 #define FIRST_KEY "ledger-first-month"
 #define SLACK INT64_C(10000000) /* two clocks are not read in the same instant: so far apart they have not been set */
+#define DOUBT (INT64_C(3600) * 1000000000) /* a calendar that leapt over the end of a month by more than this is believed after that time */
 
 static int get_month(struct cat_txn *txn, const char *key, uint32_t *ret)
 {
@@ -50,10 +51,21 @@ static int read_hands(struct cat_txn *txn, struct hands *ret)
 	return r ? r : ledger_month(txn, &ret->month);
 }
 
+/* Has the clock been set far ahead? By mistake, maybe: a month that was closed would not come back. */
+static bool is_doubtful(const struct hands *h) { return end_of(h, h->month) + DOUBT <= h->now; }
+
 /* Is the end still to come, and where it was put? */
 static bool is_settled(const struct hands *h)
 {
+	if (is_doubtful(h))
+		return h->end > h->now && h->end <= h->now + DOUBT;
 	return h->end > h->now && llabs((long long)(end_of(h, h->month) - h->end)) < SLACK;
+}
+
+/* Where it belongs now. */
+static int64_t end_to_be(const struct hands *h)
+{
+	return is_doubtful(h) ? h->now + DOUBT : MAX(end_of(h, h->month), h->now + 1);
 }
 
 static int begin(struct cat_txn *txn)
@@ -84,7 +96,7 @@ static int roll(struct cat_txn *txn)
 	/* An end that is put down now may have passed when one looks again; not so if clocks stand still, as in tests. */
 	for (bool put = false; !r && !is_settled(&h) && !(put && h.end > h.now);) {
 		put = h.end > h.now || !h.end;
-		r = put ? meter_set_end(txn, MAX(end_of(&h, h.month), h.now + 1)) : close_month(txn, &h);
+		r = put ? meter_set_end(txn, end_to_be(&h)) : close_month(txn, &h);
 		if (!r)
 			r = read_hands(txn, &h);
 	}

@@ -3,8 +3,9 @@
  *
  * A month begins where the one before ended and ends when the calendar (UTC) says so, put down on the ledger's own axis of time
  * (catalog/ledger_clock.h), which no clock that is set can stretch or fold. So a month's bill counts every moment once:
- * when the clock was set ahead over the end of a month, the month ends then and there; when it was set back, it goes on until the calendar has
- * caught up. A month that was closed is never opened again.
+ * when the clock was set ahead over the end of a month, the month ends then and there, or an hour later if it was set far ahead, lest a
+ * mistake ends months for good; when it was set back, the month goes on until the calendar has caught up. A month that was closed is never
+ * opened again.
  */
 #ifndef IMAGEFS_DOMAIN_LEDGER_H
 #define IMAGEFS_DOMAIN_LEDGER_H
