@@ -3,9 +3,11 @@
 
 #include <string.h>
 
+#include "catalog/region.h"
 #include "domain/act.h"
 #include "domain/price.h"
 #include "domain/runs.h"
+#include "domain/tree_int.h"
 #include "domain/upload.h"
 
 struct inheriting {
@@ -78,4 +80,52 @@ int inherit_by_reading(struct service *s, const struct who *w, uint64_t to_node,
 	writer.resent = false;
 	int r = look_now(s, to_node, from_node, err);
 	return r <= 0 ? r : act_run(&in.act, err);
+}
+
+/* ---- what an import is ------------------------------------------------------------------------------- */
+
+struct twin {
+	struct cat_txn *txn;
+	const struct image *image;
+	const struct disk_row *row;
+	struct image found;
+};
+
+#define FOUND 1
+
+static int is_twin(void *ctx, const struct image *other)
+{
+	struct twin *t = ctx;
+	struct disk_row row;
+	if (!other->inherits || !other->disk || other->node == t->image->node)
+		return 0;
+	int r = disk_row_get(t->txn, other->disk, &row);
+	if (r || row.size != t->row->size || !hash_equal(&row.root.hash, &t->row->root.hash))
+		return r == -ENOENT ? 0 : r;
+	t->found = *other;
+	return FOUND;
+}
+
+static int look_in_region(void *ctx, const struct region *region)
+{
+	static const enum image_type types[] = { TYPE_CUSTOM, TYPE_INSTANCE };
+	struct twin *t = ctx;
+	int r = 0;
+	for (unsigned n = 0; n < 4 && !r; n++) {
+		struct shelf shelf = { t->image->owner, region->no, (uint8_t)types[n / 2], n % 2 };
+		r = image_each(t->txn, &shelf, 0, is_twin, t);
+	}
+	return r;
+}
+
+int inherit_by_content(struct cat_txn *txn, struct image *i, uint32_t pid, const struct disk_row *row, struct error *err)
+{
+	struct twin t = { .txn = txn, .image = i, .row = row };
+	if (i->from || i->inherits || hash_is_none(&row->root.hash))
+		return 0;
+	int r = region_each(txn, 0, look_in_region, &t);
+	if (r != FOUND)
+		return r;
+	tree_mark_terms(i, pid);
+	return terms_inherit(txn, i, &t.found, err);
 }

@@ -141,7 +141,7 @@ int terms_replace(struct cat_txn *txn, struct image *instance, const struct imag
 	return r;
 }
 
-static bool is_inherited(const struct image *i, enum setting_key key)
+bool terms_are_inherited(const struct image *i, enum setting_key key)
 {
 	return (key == SET_LICENSE && (i->inherits & INHERITS_LICENSE)) || (key == SET_PRICE && (i->inherits & INHERITS_PRICE));
 }
@@ -161,7 +161,7 @@ static bool is_equal(enum setting_key key, const char *kept, const char *value, 
 int terms_may_set(struct cat_txn *txn, const struct image *i, enum setting_key key, const char *value, unsigned len, struct error *err)
 {
 	char kept[SETTING_MAX + 1];
-	if (!is_inherited(i, key))
+	if (!terms_are_inherited(i, key))
 		return 0;
 	int r = read_setting(txn, i->node, key, kept);
 	if (r)

@@ -42,6 +42,9 @@ int terms_inherit(struct cat_txn *, struct image *to, const struct image *from, 
 /* The instance begins anew with the disk of `from`: its terms, and none of those it had. The caller writes the row. */
 int terms_replace(struct cat_txn *, struct image *instance, const struct image *from) MUST_USE;
 
+/* Is it an inherited one of them? */
+bool terms_are_inherited(const struct image *, enum setting_key);
+
 /* May this setting get this value (len 0: be cleared)? 1: it is to be ignored (it is inherited, and has this value, or is what a tool
  * brings along for a disk that it is still copying). -EPERM with a sentence. */
 int terms_may_set(struct cat_txn *, const struct image *, enum setting_key, const char *value, unsigned len, struct error *err) MUST_USE;

@@ -75,7 +75,7 @@ int runs_begin(struct cat_txn *txn, const struct image *i)
 	run.started_real = ledger_real(txn);
 	run.running = true;
 	run.owes_once = run.unit == PRICE_ONCE && !(had && same_purchase(&old, &run));
-	snprintf(run.image_text, sizeof run.image_text, "%s", i->from_text[0] == '@' ? "" : i->from_text);
+	snprintf(run.image_text, sizeof run.image_text, "%s", i->from ? i->from_text : "");
 	set_name(&run, i);
 	return run_put(txn, &run);
 }

@@ -14,6 +14,7 @@
 #include "domain/links.h"
 #include "domain/market.h"
 #include "domain/names.h"
+#include "domain/price.h"
 #include "domain/tree_int.h"
 
 static const char *const file_names[FILE_MAX_] = {
@@ -316,6 +317,12 @@ void tree_mark_link(struct image *i, uint32_t pid)
 		snprintf(i->from_text, sizeof i->from_text, "@%u", pid);
 }
 
+void tree_mark_terms(struct image *i, uint32_t pid)
+{
+	if (!i->from)
+		snprintf(i->from_text, sizeof i->from_text, "%%%u", pid);
+}
+
 bool tree_link_marked(const struct image *i, const char *name, uint32_t pid)
 {
 	return !i->from && i->from_text[0] == '@' && strtoul(i->from_text + 1, NULL, 10) == pid &&
@@ -326,6 +333,12 @@ bool tree_link_marked(const struct image *i, const char *name, uint32_t pid)
 static bool is_brought(const struct tree_ask *a, const struct image *i, const char *name)
 {
 	return market_is_copying(a->who, i) && (strcmp(name, "owner") == 0 || strcmp(name, "reviewed") == 0 || strcmp(name, "replaced-by") == 0);
+}
+
+/* Terms that an import got from its bytes look absent to the program that brought these, as long as nobody has used it: tar makes them anew. */
+static bool is_brought_along(const struct image *i, enum setting_key key, uint32_t pid)
+{
+	return terms_are_inherited(i, key) && !i->used && !i->from && i->from_text[0] == '%' && strtoul(i->from_text + 1, NULL, 10) == pid;
 }
 
 static int lookup_in_image(const struct tree_ask *a, const char *name, struct entry *ret)
@@ -343,7 +356,7 @@ static int lookup_in_image(const struct tree_ask *a, const char *name, struct en
 		return 0;
 	}
 	enum setting_key key = setting_by_name(name, (enum image_type)i.shelf.type);
-	if (key && (r = tree_fill_setting(a, ret, &i, key)) != -ENOENT)
+	if (key && !is_brought_along(&i, key, a->who->pid) && (r = tree_fill_setting(a, ret, &i, key)) != -ENOENT)
 		return r;
 	/* After a success the name that was used for the upload still leads to the disk: tools set times by it. */
 	if (i.disk && (strcmp(name, image_disk_name(&i)) == 0 || strcmp(name, i.upload) == 0))

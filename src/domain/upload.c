@@ -23,6 +23,7 @@
 #include "domain/rights.h"
 #include "domain/disks.h"
 #include "domain/gc.h"
+#include "domain/inherit.h"
 #include "domain/market.h"
 #include "domain/names.h"
 #include "domain/policy.h"
@@ -382,7 +383,9 @@ static int on_final_fold(struct cat_txn *txn, struct disks_final *final, struct 
 		return fail(err, r, "the image was deleted meanwhile");
 	s->act.n_events = 0;
 	memset(s->act.dropped, 0, sizeof s->act.dropped);
-	r = apply_verdict(txn, s, &i, row->no, err);
+	r = inherit_by_content(txn, &i, s->act.who->pid, row, err);
+	if (!r)
+		r = apply_verdict(txn, s, &i, row->no, err);
 	if (!r)
 		r = act_log(txn, &s->act);
 	if (row->mtime == 0)

@@ -136,6 +136,11 @@ by 'cp that reads' cp --reflink=never
 by 'under another name' bash -c 'cp "$0" "${1%/disk}/x.img"'
 by 'under a hidden name' bash -c 'cp "$0" "${1%/disk}/.x" && mv "${1%/disk}/.x" "$1"'
 by 'by descriptors' bash -c 'exec 3<"$0" 4>"$1"; cat <&3 >&4'
+by 'a pipe' bash -c 'cat "$0" | cat >"$1"'
+by 'by way of a file' bash -c 'cat "$0" >"$T/out.img" && cat "$T/out.img" >"$1"'
+by 'tar, without settings' bash -c 'tar -C "${0%/disk}" -c disk | tar -C "${1%/disk}" -x'
+mkdir "$C/other" && cp "$T/b.img" "$C/other/"
+is 'other bytes have none' "$(terms "$C/other")" /
 ok 'beside a clean disk that is there' bash -c 'mkdir "$1/mixed" && cp "$2" "$1/mixed/" && cp "$1/golden/disk" "$1/mixed/disk"' _ "$C" "$T/b.img"
 is '… has the terms' "$(terms "$C/mixed")" '5 once/windows'
 rm -r "$C/alone"
