@@ -91,7 +91,7 @@ static int run_in_txn(struct cat_txn *txn, void *arg, struct error *err)
 	struct act *a = arg;
 	a->result = 0;
 	a->n_events = 0;
-	a->not_logged = false;
+	a->not_logged = a->account_changed = false;
 	a->outcome = 0;
 	a->owner = 0;
 	a->path[0] = a->detail[0] = 0;
@@ -147,6 +147,8 @@ int act_run(struct act *a, struct error *err)
 		refusals_note(a, r, err);
 		return r;
 	}
+	if (a->account_changed)
+		a->service->account_changes++;
 	for (unsigned i = 0; i < ACT_DROPS && a->dropped[i]; i++)
 		disks_drop(a->service->disks, a->dropped[i]);
 	if (a->dropped[0])

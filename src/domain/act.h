@@ -25,6 +25,7 @@ struct act {
 	/* set by fn; cleared before each run of it */
 	uint64_t result; /* node that came of it */
 	bool not_logged; /* nothing worth a line in the log came of it */
+	bool account_changed;
 	int outcome;     /* for the log: it was carried out, and this is what came of it */
 	uint32_t owner;  /* account it was done to; 0: the doer's own */
 	char path[400], detail[300];

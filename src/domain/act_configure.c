@@ -258,6 +258,7 @@ static int configure_account(struct cat_txn *txn, struct act *a, struct error *e
 		return fail(err, -EPERM, "nobody takes the rights of an operator from themselves: another operator can");
 	snprintf(a->path, sizeof a->path, "accounts/%s/.account", c.name);
 	a->owner = c.no;
+	a->account_changed = true;
 	return r ? r : account_put(txn, &c);
 }
 

@@ -73,6 +73,7 @@ static int make_account(struct cat_txn *txn, struct act *a, struct error *err)
 	a->result = node_make(NODE_ACCOUNT, c.no, SLOT_DIR);
 	act_entry_changed(a, accounts, a->name);
 	act_node_changed(a, accounts, true);
+	a->account_changed = true;
 	return account_put(txn, &c);
 }
 

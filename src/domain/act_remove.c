@@ -319,6 +319,7 @@ static int remove_account(struct cat_txn *txn, struct act *a, struct error *err)
 	r = share_forget_receiver(txn, a, c.no);
 	if (!r)
 		r = gone_note_account(txn, &c);
+	a->account_changed = true;
 	return r ? r : account_remove(txn, c.no);
 }
 

@@ -50,6 +50,7 @@ struct service {
 	struct gc *gc;                /* background: domain/gc.h */
 	struct test_clock *test_clock; /* NULL: the store has none */
 	int64_t started;
+	_Atomic uint64_t account_changes; /* goes up after each: rights that were looked up before are looked up again */
 };
 
 /* Make a new store at `dir` (absent, or an empty folder): its folders, catalog, regions, and an account `account` for `uid`,

@@ -24,14 +24,14 @@ struct front {
 	struct view *views;         /* of all connections that were not closed */
 };
 
-/* A connection's account, as of a moment ago (conn.owner). */
+/* A connection's account (conn.owner). */
 #define TRACES 256 /* several for each cp; that many may be under way at once */
 struct view {
 	struct front *front;
 	struct conn *conn;
 	struct view *next;    /* front.views */
 	pthread_mutex_t lock; /* guards what follows */
-	int64_t read_at;      /* when the account's rights were read (monotonic) */
+	uint64_t rights_of;   /* service.account_changes when its rights were read, plus 1; 0: never */
 	bool is_operator, is_vendor, exists;
 	struct trace {        /* who has just looked into which image: see attr_stored() */
 		uint32_t pid;

@@ -12,22 +12,22 @@
 
 /* Names and attributes of what lasts are cached this long; kernels are told when they change. */
 #define CACHE_SECONDS 3600.0
-#define RIGHTS_FOR ((int64_t)1000000000) /* an account's rights are read again after so many ns */
 #define TRACE_FOR ((int64_t)2000000000)
 #define COPY_FOR ((int64_t)60000000000) /* between making a directory and bringing its link */
 
 /* ---- who asks ------------------------------------------------------------------------------------ */
 
+/* The number is read first: a change that comes in between is seen the next time. */
 static void read_rights(struct view *v)
 {
+	v->rights_of = v->front->service->account_changes + 1;
 	v->exists = service_rights(v->front->service, v->conn->account, &v->is_operator, &v->is_vendor);
-	v->read_at = clock_mono();
 }
 
 static bool take_rights(struct view *v, struct who *ret)
 {
 	WITH_LOCK(&v->lock);
-	if (!v->read_at || clock_mono() - v->read_at > RIGHTS_FOR)
+	if (v->rights_of != v->front->service->account_changes + 1)
 		read_rights(v);
 	ret->is_operator = v->is_operator;
 	ret->is_vendor = v->is_vendor;

@@ -133,6 +133,22 @@ is 'of somebody else there is none' "$status $(cat "$T/.out")" '1 '
 run example_as bob newest-image "$R" debian aarch64
 is 'nor of another architecture' "$status $(cat "$T/.out")" '1 '
 
+begin 'review-marketplace'
+as_user alice sh -c "echo vendor yes > $A/accounts/bob/.account"
+for app in wiki shop; do
+	as_user bob cp -r "$B/$R/custom/web" "$B/$R/custom/$app"
+	as_user bob sh -c "cd $B/$R/custom/$app; echo debian 12 >os; echo 2 month >price; echo help@example.org >support; echo read me >guide"
+	ok "bob submits $app" as_user bob cp -r "$B/$R/custom/$app" "$B/$R/marketplace/"
+done
+run example_as alice review-marketplace
+is 'two are to be reviewed' "$status $(wc -l <"$T/.out")" '0 2'
+like 'with what has to be known' "$(grep wiki "$T/.out")" "^$R/marketplace/wiki: by bob, debian 12, price 2 month, support help@example.org$"
+ok 'one is published' example_as alice review-marketplace publish "$R/marketplace/wiki"
+ok 'the other is not' example_as alice review-marketplace reject "$R/marketplace/shop" 'the guide does not say how to begin'
+like 'its vendor reads why' "$(as_user bob cat "$B/$R/marketplace/shop/review")" 'how to begin'
+is 'buyers see one' "$(as_user carol ls "$T/carol/mnt/$R/marketplace")" wiki
+is 'none is left' "$(example_as alice review-marketplace)" ''
+
 begin 'windows-abroad'
 as_user alice sh -c "cd $A; echo mainland no > na-siliconvalley/.region; echo windows-fee 0.05 > na-siliconvalley/.region"
 for region in na-siliconvalley "$R"; do
