@@ -157,6 +157,10 @@ skip_all() {
 
 done_testing() {
 	unmount_politely
+	# Namespaces that other tests make meanwhile would keep copies of its mounts.
+	if [ "$(id -u)" -eq 0 ] && [ -z "${namespace_is_private:-}" ]; then
+		flunk 'it has a mount namespace of its own' 'private_dev_fuse is not called'
+	fi
 	if wait_until 10 nothing_left; then
 		pass 'nothing is left mounted or running'
 	else
@@ -421,6 +425,7 @@ enter_namespace() {
 
 furnish_namespace() {
 	local private=$T/.private name id
+	namespace_is_private=yes
 	mkdir "$private"
 	mount -t tmpfs -o mode=755,dev tmpfs "$private" || skip_all 'mount namespaces are not permitted'
 	mknod "$private/fuse" c 10 229 && chmod 666 "$private/fuse" && mount --bind "$private/fuse" /dev/fuse

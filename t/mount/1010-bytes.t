@@ -5,6 +5,7 @@
 . "$(dirname "$0")/../lib/test-lib.sh"
 . "$(dirname "$0")/../lib/data-lib.sh"
 . "$(dirname "$0")/../lib/instance-lib.sh"
+private_dev_fuse
 MIB=1048576
 
 limit() {
