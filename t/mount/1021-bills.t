@@ -94,7 +94,7 @@ set_clocks
 mount_store
 for user in alice bob; do
 	mkdir "$M/accounts/$user"
-	echo "uids $(user_id $user)" >"$M/accounts/$user/.account"
+	printf 'uids %s\nvendor %s\n' "$(user_id $user)" "$([ $user = alice ] && echo yes || echo no)" >"$M/accounts/$user/.account"
 	ok "$user mounts" as_user $user imagefs mount "$STORE" "$T/$user/mnt"
 done
 A=$T/alice/mnt
@@ -188,6 +188,15 @@ for unit in once hour month; do
 	as_user bob cp -r "$B/ap-beijing/public/app-$unit" "$B/ap-beijing/instances/$unit"
 	echo "9 $unit" >"$P/app-$unit/price"
 done
+as_user alice bash -c 'cd "$1" && mkdir app && cp "$2" app/ && echo "2 hour" >app/price && echo "a@b" >app/support && echo "read this" >app/guide' \
+	_ "$A/ap-beijing/custom" "$T/b.img"
+ok 'a vendor submits an image with a price' as_user alice cp -r "$A/ap-beijing/custom/app" "$A/ap-beijing/marketplace/"
+ok 'it is published' chmod a+rx "$R/marketplace/app"
+is 'its price is shown before' "$(as_user bob sed -n 's/^start-price: //p' "$B/ap-beijing/marketplace/app/.status")" \
+	'0.25 USD/hour + 2 USD/hour (marketplace, vendor alice)'
+ok 'and bob starts it' as_user bob cp -r "$B/ap-beijing/marketplace/app" "$B/ap-beijing/instances/app"
+ok 'he makes an image of that' as_user bob cp -r "$B/ap-beijing/instances/app" "$B/ap-beijing/custom/mine"
+fails 'which keeps the price' 'Operation not permitted' as_user bob rm "$B/ap-beijing/custom/mine/price"
 as_user bob bash -c 'mkdir "$1/web" && cp "$2" "$1/web/"' _ "$B/ap-guangzhou/custom" "$T/b.img"
 before=$(now)
 as_user bob rm -r "$B/ap-beijing/instances/vm"
@@ -203,6 +212,8 @@ is 'once is once' "$(line "$T/bob.csv" instances/once marketplace amount)" 3
 near 'an hour each hour' "$(line "$T/bob.csv" instances/hour marketplace amount)" "$(awk -v h="$hours" 'BEGIN { print 3 * h }')" 0.5
 near 'a month for its part' "$(line "$T/bob.csv" instances/month marketplace quantity)" 1 0.001
 is 'at the price of the start' "$(line "$T/bob.csv" instances/month marketplace rate)" 3
+near 'a vendor is paid' "$(line "$T/bob.csv" instances/app marketplace amount)" "$(awk -v h="$hours" 'BEGIN { print 2 * h }')" 0.5
+is 'by name' "$(line "$T/bob.csv" instances/app marketplace vendor)" alice
 is 'and who gets it' "$(line "$T/bob.csv" instances/month marketplace vendor)" root
 near 'in the trash nothing runs' "$(line "$T/bob.csv" instances/vm instance quantity)" \
 	"$(awk -v h="$hours" 'BEGIN { print h - 120 }')" 0.1
