@@ -11,8 +11,6 @@
 
 static const char *const unit_names[] = { [PRICE_NONE] = "", [PRICE_ONCE] = "once", [PRICE_HOUR] = "hour", [PRICE_MONTH] = "month" };
 
-const char *price_unit_name(enum price_unit u) { return unit_names[u]; }
-
 int price_parse(const char *text, money *ret, enum price_unit *ret_unit)
 {
 	char amount[24], unit[8], more[2];

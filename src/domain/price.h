@@ -27,7 +27,6 @@ struct terms {
 
 /* "0.25 hour". -EINVAL. */
 int price_parse(const char *text, money *ret, enum price_unit *ret_unit) MUST_USE;
-const char *price_unit_name(enum price_unit); /* "hour" */
 const char *price_per(enum price_unit);       /* "/hour", " once" */
 
 int terms_get(struct cat_txn *, const struct image *, struct terms *ret) MUST_USE;
