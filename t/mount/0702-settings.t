@@ -31,7 +31,7 @@ size|$((4 << 20))
 sha256|$(sha256sum "$T/a.img" | cut -d' ' -f1)
 END
 is 'the listing has them, disk first' "$(ls -fA | xargs)" \
-	'disk os arch description software category support guide license price size sha256'
+	'disk os arch description software category license price size sha256 support guide'
 is '.list has os and arch' "$(awk -F '\t' '$3 == "web" { print $6 "/" $7 }' "$M/.list")" 'debian 12/x86_64'
 
 begin 'bad values'
