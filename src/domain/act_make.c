@@ -209,7 +209,7 @@ static int link_in_image(struct cat_txn *txn, struct act *a, struct error *err)
 		return fail(err, -EINVAL, "an image holds its disk and its settings; a link called %s means nothing here", a->name);
 	a->not_logged = true;
 	a->result = node_image(i.node, SLOT_LINK);
-	tree_mark_link(&i, a->who->pid);
+	tree_mark_link(&i, a->who->pid, a->name);
 	return image_put(txn, &i);
 }
 

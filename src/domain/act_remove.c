@@ -69,7 +69,7 @@ static void hide_lineage(const struct act *a, struct image *i)
 	if (!i->from)
 		return;
 	i->from = 0;
-	tree_mark_link(i, a->who->pid);
+	tree_mark_link(i, a->who->pid, NULL);
 }
 
 static int delete_image(struct cat_txn *txn, struct act *a, struct image *i, struct error *err)

@@ -83,16 +83,26 @@ static int deprecate(struct cat_txn *txn, struct act *a, struct image *i, const 
 	return image_put(txn, i);
 }
 
+static bool is_last_part(const char *path, const char *name)
+{
+	size_t n = strlen(path), m = strlen(name);
+	while (n && path[n - 1] == '/')
+		n--;
+	return n >= m && memcmp(path + n - m, name, m) == 0 && (n == m || path[n - m - 1] == '/');
+}
+
 int replace_link(struct cat_txn *txn, struct act *a, struct image *i, struct error *err)
 {
 	int r = may(txn, a->who, MAY_DEPRECATE, NULL, i, err);
 	if (r)
 		return r;
 	a->not_logged = true;
+	if (strcmp(a->name, LINK_NAME) == 0 && i->replaced_by)
+		return fail(err, -EEXIST, "%s is deprecated already; ln -sfn names another replacement", i->name);
+	if (is_last_part(a->text, a->name)) /* ln followed a link that is there already into this directory */
+		return fail(err, -EINVAL, "a link called %s means nothing in an image; another replacement is named by ln -sfn", a->name);
 	if (strcmp(a->name, LINK_NAME))
 		return link_keep(txn, a, i, err);
-	if (i->replaced_by)
-		return fail(err, -EEXIST, "%s is deprecated already; ln -sfn names another replacement", i->name);
 	return deprecate(txn, a, i, a->text, err);
 }
 

@@ -148,7 +148,7 @@ int start_link(struct cat_txn *txn, struct act *a, struct image *instance, struc
 	if (a->who->brings_link && !instance->disk)
 		snprintf(instance->reason, sizeof instance->reason, "its link was copied from another instance, and its disk is to follow "
 			 "(cp -r); to start it from an image instead: ln -sfn ../../TYPE/NAME image");
-	tree_mark_link(instance, a->who->pid); /* whoever brings it along sets its owner and times next */
+	tree_mark_link(instance, a->who->pid, a->name); /* whoever brings it along sets its owner and times next */
 	return image_put(txn, instance);
 }
 

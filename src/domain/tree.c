@@ -310,11 +310,15 @@ int tree_computed(const struct image *i, uint64_t dir, const char *name, struct 
 	return -ENOENT;
 }
 
-/* The text beside a lineage that there is none of has nothing else to say. */
-void tree_mark_link(struct image *i, uint32_t pid)
+/* The text beside a lineage that there is none of has nothing else to say: "@PID", and the names, when these are not all. */
+void tree_mark_link(struct image *i, uint32_t pid, const char *name)
 {
-	if (!i->from)
-		snprintf(i->from_text, sizeof i->from_text, "@%u", pid);
+	char mark[16];
+	int n = snprintf(mark, sizeof mark, "@%u", pid);
+	if (i->from)
+		return;
+	size_t len = strncmp(i->from_text, mark, (size_t)n) == 0 && i->from_text[n] == ' ' && name ? strlen(i->from_text) : 0;
+	snprintf(i->from_text + len, sizeof i->from_text - len, "%s%s%s", len ? "" : mark, name ? " " : "", name ? name : "");
 }
 
 void tree_mark_terms(struct image *i, uint32_t pid)
@@ -325,8 +329,16 @@ void tree_mark_terms(struct image *i, uint32_t pid)
 
 bool tree_link_marked(const struct image *i, const char *name, uint32_t pid)
 {
-	return !i->from && i->from_text[0] == '@' && strtoul(i->from_text + 1, NULL, 10) == pid &&
-	       (strcmp(name, "from") == 0 || strcmp(name, "image") == 0 || strcmp(name, "replaced-by") == 0);
+	char *names;
+	size_t n = strlen(name);
+	if (i->from || i->from_text[0] != '@' || strtoul(i->from_text + 1, &names, 10) != pid)
+		return false;
+	if (!*names)
+		return strcmp(name, "from") == 0 || strcmp(name, "image") == 0 || strcmp(name, "replaced-by") == 0;
+	for (const char *p = names; (p = strstr(p, name)); p += n)
+		if (p[-1] == ' ' && (p[n] == ' ' || !p[n]))
+			return true;
+	return false;
 }
 
 /* A copy brings these along, and is told that it is the first to make them. */

@@ -40,7 +40,7 @@ void tree_show_replacement(const struct tree_ask *, struct image *);
 
 /* A link to a lineage that a program has just copied along, or that it saw in an image which it is deleting, is not there; but that
  * program goes on with it: sets its times, unlinks it. To that process, and no other, it resolves. */
-void tree_mark_link(struct image *, uint32_t pid);
+void tree_mark_link(struct image *, uint32_t pid, const char *name); /* NULL: all that there were */
 void tree_mark_terms(struct image *, uint32_t pid); /* the other way round: to the process that brought them, inherited terms are not there */
 bool tree_link_marked(const struct image *, const char *name, uint32_t pid);
 
