@@ -423,9 +423,18 @@ enter_namespace() {
 	exec unshare --mount --propagation private "$BASH" "$TEST_FILE" "${ORIGINAL_ARGUMENTS[@]}"
 }
 
+# What was mounted outside when the namespace was made is mounted here as well, and would be after its owner has unmounted it.
+let_go_of_others() {
+	local at
+	while read -r at; do
+		umount -l "$at"
+	done < <(awk '$0 ~ / - fuse\./ { print $5 }' /proc/self/mountinfo | tac)
+}
+
 furnish_namespace() {
 	local private=$T/.private name id
 	namespace_is_private=yes
+	let_go_of_others
 	mkdir "$private"
 	mount -t tmpfs -o mode=755,dev tmpfs "$private" || skip_all 'mount namespaces are not permitted'
 	mknod "$private/fuse" c 10 229 && chmod 666 "$private/fuse" && mount --bind "$private/fuse" /dev/fuse
