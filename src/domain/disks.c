@@ -171,12 +171,12 @@ static void free_entry(struct open_disk *o)
 }
 
 /* From here on what it has beside the pool is what its meter says. */
-static void leave_quota(struct disks *d, struct open_disk *o)
+static void leave_quota(struct disks *d, const struct open_disk *o, struct quota_disk *quota)
 {
 	struct error err;
 	if (!o->dropped && measure_disk(d->service, o->number, disk_overlay_stored(o->disk), &err))
 		log_warn("What was written to disk %llu is measured later: %s", (unsigned long long)o->number, err.text);
-	quota_close(&o->quota);
+	quota_close(&quota);
 }
 
 static void unlink_one(struct disks *d, struct open_disk *gone)
@@ -193,10 +193,11 @@ static void unlink_one(struct disks *d, struct open_disk *gone)
 static void close_idle(struct disks *d, struct open_disk *o)
 {
 	uint32_t domain = disk_domain(o->disk);
+	struct quota_disk *quota = steal(&o->quota); /* its jobs, which may still commit, find none */
 	o->closing = true;
 	d->n_idle--;
 	pthread_mutex_unlock(&d->lock);
-	leave_quota(d, o);
+	leave_quota(d, o, quota);
 	disk_close(o->disk);
 	if (o->dropped)
 		forget_files(d, o->number);
@@ -207,13 +208,21 @@ static void close_idle(struct disks *d, struct open_disk *o)
 	free_entry(o);
 }
 
+/* Out of the table, where its jobs, which may still commit, do not find it any more. */
+static struct open_disk *take_first(struct disks *d, unsigned bucket)
+{
+	WITH_LOCK(&d->lock);
+	struct open_disk *o = d->buckets[bucket];
+	d->buckets[bucket] = o->next;
+	quota_close(&o->quota);
+	return o;
+}
+
 void disks_free(struct disks *d)
 {
 	for (unsigned i = 0; i < BUCKETS; i++)
 		while (d->buckets[i]) {
-			struct open_disk *o = d->buckets[i];
-			d->buckets[i] = o->next;
-			quota_close(&o->quota);
+			struct open_disk *o = take_first(d, i);
 			disk_close(o->disk);
 			free_entry(o);
 		}
