@@ -12,7 +12,7 @@ typedef void (*work_fn)(void *arg);
 struct workers *workers_new(const char *name, unsigned threads, unsigned queue);
 
 /* One thread, NAME-0, that runs only on processors that would be idle (SCHED_IDLE): its jobs may take for ever, so they
- * hold no lock that others wait for. */
+ * take no lock that others wait for, not even for a moment. */
 struct workers *workers_new_idle(const char *name, unsigned queue);
 
 /* Waits while the queue is full. Never call it from a job of the same pool. */

@@ -240,7 +240,7 @@ int gc_run(struct gc *gc, void (*say)(void *ctx, const char *line), void *ctx, s
 	   struct error *err)
 {
 	struct gc_report report = { 0 };
-	struct gc_work w = { gc, gc->service, &report, say, ctx };
+	struct gc_work w = { gc, gc->service, &report, say, ctx, false };
 	gc_fold_now(&w);
 	int r = run(&w, true, err);
 	if (r == 0)
@@ -257,7 +257,7 @@ int gc_run(struct gc *gc, void (*say)(void *ctx, const char *line), void *ctx, s
 static void run_in_background(struct gc *gc, bool rows)
 {
 	struct gc_report report = { 0 };
-	struct gc_work w = { gc, gc->service, &report, NULL, NULL };
+	struct gc_work w = { gc, gc->service, &report, NULL, NULL, false };
 	struct error err;
 	if (run(&w, rows, &err) < 0)
 		log_warn("Collecting garbage was interrupted and goes on in a minute: %s", err.text);

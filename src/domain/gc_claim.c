@@ -9,7 +9,6 @@
  * Each step is a small transaction, in which the disk still has the map that is walked: who pays is right at each moment, and a pass that
  * was interrupted is simply done again. What nothing refers to stays with who is gone until it is collected, and what only a running
  * copy holds until the copy is there. */
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -154,9 +153,13 @@ static int claim_group(struct cat_txn *txn, void *arg, struct error *err)
 	return r ? r : paid_bytes(txn, g->claim, &g->after);
 }
 
+static void no_work(void *arg) { (void)arg; }
+
 static int take_group(struct claim *c, struct error *err)
 {
 	struct claiming g = { .claim = c };
+	if (c->work->idle) /* not before a processor was idle: it has time */
+		store_idle(c->work->service->store, no_work, NULL);
 	int r = keep_theirs(c, err);
 	if (r || c->count == 0)
 		return r;
@@ -265,10 +268,9 @@ void *gc_claim_thread(void *arg)
 {
 	struct gc *gc = arg;
 	struct gc_report report = { 0 };
-	struct gc_work w = { gc, gc_service(gc), &report, NULL, NULL };
+	struct gc_work w = { gc, gc_service(gc), &report, NULL, NULL, true };
 	struct claim_pass last = { 0, 0 };
 	struct error err;
-	sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 });
 	while (gc_pause(gc, PASS_SECONDS)) {
 		int r = gc_claim(&w, &last, &err);
 		if (r && r != -ECANCELED)

@@ -99,7 +99,7 @@ void *gc_fold_thread(void *arg)
 	struct gc *gc = arg;
 	do {
 		struct gc_report report = { 0 };
-		gc_fold_now(&(struct gc_work){ gc, gc_service(gc), &report, NULL, NULL });
+		gc_fold_now(&(struct gc_work){ gc, gc_service(gc), &report, NULL, NULL, false });
 	} while (gc_pause(gc, QUIET_SECONDS));
 	return NULL;
 }

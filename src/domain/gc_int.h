@@ -13,6 +13,7 @@ struct gc_work {
 	struct gc_report *report;
 	void (*say)(void *ctx, const char *line); /* may be NULL */
 	void *ctx;
+	bool idle; /* nobody waits for it: what is mere work is done on processors that would be idle (store_idle()) */
 };
 
 /* A step goes between these, so that it can be waited for. false: the gc is being stopped, don't step. */

@@ -34,6 +34,8 @@ struct compaction {
 	size_t first, end; /* of moves: those that the transaction is about */
 	bool full;
 	int level;     /* 0: frames are copied as they are; else compressed anew */
+	size_t n_data;
+	int n_harder;
 	uint8_t frame[FRAME_MAX], harder[FRAME_MAX], data[CHUNK_SIZE];
 };
 
@@ -90,10 +92,26 @@ static int check_frame(struct compaction *c, const struct pack_item *item, struc
 		       : fail(err, ERR_DAMAGED, "a frame holds something else than its name says");
 }
 
-/* c->data is what the frame holds. */
+static void compress(void *arg)
+{
+	struct compaction *c = arg;
+	c->n_harder = codec_pack(c->level, c->data, c->n_data, c->harder);
+}
+
+/* c->data is what the frame holds. Length of c->harder, or < 0. */
+static int compress_harder(struct compaction *c, size_t size)
+{
+	c->n_data = size;
+	if (c->work->idle)
+		store_idle(c->work->service->store, compress, c);
+	else
+		compress(c);
+	return c->n_harder;
+}
+
 static int add_frame(struct compaction *c, const struct pack_item *item, struct error *err)
 {
-	int n = c->level ? codec_pack(c->level, c->data, object_size(item->place.kind), c->harder) : -1;
+	int n = c->level ? compress_harder(c, object_size(item->place.kind)) : -1;
 	bool smaller = n > 0 && (uint32_t)n < item->place.length;
 	return pack_add(c->writer, &item->hash, item->place.kind, smaller ? c->harder : c->frame,
 			smaller ? (size_t)n : item->place.length, err);

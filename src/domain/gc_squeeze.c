@@ -2,10 +2,9 @@
 /* gc_squeeze: when there is nothing else to do, packs are compressed harder.
  *
  * Importing compresses fast, because somebody waits for it. Later nobody does: pack after pack is read, compressed at SQUEEZE_LEVEL,
- * and written anew (gc_rewrite.c). Reading it is as fast as before. The thread runs only on processors that
- * would be idle (SCHED_IDLE), and begins when nothing was changed in the store for QUIET.
+ * and written anew (gc_rewrite.c). Reading it is as fast as before. The compressing is done only on processors that would be
+ * idle, and begins when nothing was changed in the store for QUIET.
  */
-#include <sched.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -52,7 +51,7 @@ int gc_squeeze_one(struct gc_work *w, uint32_t *after, struct error *err)
 int gc_squeeze(struct gc *gc, void (*say)(void *ctx, const char *line), void *ctx, struct gc_report *ret, struct error *err)
 {
 	struct gc_report report = { 0 };
-	struct gc_work w = { gc, gc_service(gc), &report, say, ctx };
+	struct gc_work w = { gc, gc_service(gc), &report, say, ctx, false };
 	uint32_t after = 0;
 	unsigned n = 0;
 	int r;
@@ -67,11 +66,10 @@ void *gc_squeeze_thread(void *arg)
 {
 	struct gc *gc = arg;
 	struct gc_report report = { 0 };
-	struct gc_work w = { gc, gc_service(gc), &report, NULL, NULL };
+	struct gc_work w = { gc, gc_service(gc), &report, NULL, NULL, true };
 	struct error err;
 	uint32_t after = 0;
 	uint64_t summed = 0;
-	sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){ 0 });
 	while (gc_wait_quiet(gc)) { /* sums first: they are waited for */
 		int r = gc_sum_one(&w, &summed, &err);
 		if (r == 0)

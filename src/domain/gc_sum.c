@@ -50,7 +50,7 @@ static int sum_wanted(struct gc_work *w, const struct wanted *wanted, struct err
 	int r = disks_get(w->service->disks, wanted->row.no, &disk, err);
 	if (r)
 		return r == -ESTALE ? 0 : r;
-	r = upload_hash(disk, is_stopping, w->gc, &s.sum, err);
+	r = upload_hash(disk, w->idle ? w->service->store : NULL, is_stopping, w->gc, &s.sum, err);
 	disks_put(w->service->disks, &disk);
 	return r ? r : cat_write(w->service->catalog, write_sum, &s, err);
 }

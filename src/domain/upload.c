@@ -108,7 +108,19 @@ static int seek_source(void *ctx, uint64_t offset, uint64_t *ret, struct error *
 	return r == -ENXIO ? 0 : r;
 }
 
-int upload_hash(struct disk *disk, bool (*stop)(void *ctx), void *ctx, struct hash *ret, struct error *err)
+struct piece {
+	struct hasher *hasher;
+	const uint8_t *data;
+	size_t len;
+};
+
+static void hash_piece(void *arg)
+{
+	const struct piece *p = arg;
+	hasher_add(p->hasher, p->data, p->len);
+}
+
+int upload_hash(struct disk *disk, struct store *idle, bool (*stop)(void *ctx), void *ctx, struct hash *ret, struct error *err)
 {
 	enum { STEP = 1 << 20 };
 	uint8_t *buf = malloc(STEP);
@@ -117,7 +129,11 @@ int upload_hash(struct disk *disk, bool (*stop)(void *ctx), void *ctx, struct ha
 	uint64_t offset = 0;
 	ssize_t n = buf ? 1 : -ENOMEM;
 	while (n > 0 && !(stop && stop(ctx)) && (n = disk_read(disk, buf, STEP, offset, &ahead, err)) > 0) {
-		hasher_add(h, buf, (size_t)n);
+		struct piece piece = { h, buf, (size_t)n };
+		if (idle)
+			store_idle(idle, hash_piece, &piece);
+		else
+			hash_piece(&piece);
 		offset += (uint64_t)n;
 	}
 	if (n == 0)
@@ -174,7 +190,7 @@ static void judge_expectations(struct service *s, const struct image *i, struct 
 	v->has_sha = sum_of_origin(s, i, disk, &v->sha);
 	if (!i->expect_sha)
 		return;
-	int r = v->has_sha ? 0 : upload_hash(disk, NULL, NULL, &v->sha, &err);
+	int r = v->has_sha ? 0 : upload_hash(disk, NULL, NULL, NULL, &v->sha, &err);
 	v->has_sha = r == 0 && memcmp(v->sha.b, i->expect_sha256, sizeof v->sha.b) == 0;
 	if (r)
 		judge(v, STATE_FAILED, r, err.text);
@@ -240,7 +256,7 @@ static int sum_disk(struct summing *s, const struct tree_disk *d, struct error *
 	if (r)
 		return r;
 	s->root = d->row.root;
-	r = upload_hash(disk, NULL, NULL, &s->sum, err);
+	r = upload_hash(disk, NULL, NULL, NULL, &s->sum, err);
 	disks_put(s->act.service->disks, &disk);
 	return r ? r : act_run(&s->act, err);
 }

@@ -53,8 +53,9 @@ int upload_emptied(struct service *, const struct who *, uint64_t disk_node, str
 /* May the disk have this size? (policy max-disk) */
 int upload_size_allowed(struct service *, const struct who *, uint64_t disk_node, uint64_t size, struct error *err) MUST_USE;
 
-/* SHA-256 of all bytes of a disk. stop (may be NULL) is asked now and then: -ECANCELED when it says so. */
-int upload_hash(struct disk *, bool (*stop)(void *ctx), void *ctx, struct hash *ret, struct error *err) MUST_USE;
+/* SHA-256 of all bytes of a disk. With `idle` (may be NULL) it is found on processors that would be idle. stop (may be NULL) is asked now and
+ * then: -ECANCELED when it says so. */
+int upload_hash(struct disk *, struct store *idle, bool (*stop)(void *ctx), void *ctx, struct hash *ret, struct error *err) MUST_USE;
 
 /* See to it that the SHA-256 of an image's available disk is known (read all of it, the first time). 0 for what is not available yet. */
 int upload_sum(struct service *, const struct who *, uint64_t image_node, struct error *err) MUST_USE;

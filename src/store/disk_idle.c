@@ -30,7 +30,6 @@ struct piece {
 
 struct group {
 	struct store *store;
-	struct tally *busy; /* with the idle thread */
 	unsigned count;
 	struct piece pieces[GROUP];
 };
@@ -48,7 +47,6 @@ static void hash_all(void *arg)
 			hash_of(p->data, CHUNK_SIZE, &p->hash);
 	}
 	atomic_fetch_add(&g->store->chunks_hashed_idle, g->count);
-	tally_done(g->busy);
 }
 
 static void compress_all(void *arg)
@@ -59,14 +57,6 @@ static void compress_all(void *arg)
 		if (p->wanted)
 			p->length = codec_pack(g->store->level, p->data, CHUNK_SIZE, p->frame);
 	}
-	tally_done(g->busy);
-}
-
-static void idle_do(struct group *g, work_fn fn)
-{
-	tally_add(g->busy);
-	workers_add(g->store->idle, fn, g);
-	tally_wait(g->busy);
 }
 
 /* --- taking --- */
@@ -194,12 +184,12 @@ static int bring_back(struct disk *d, const struct piece *p, bool *ret_written, 
 static int absorb_group(struct disk *d, struct group *g, bool *ret_written, struct error *err)
 {
 	int r = 0;
-	idle_do(g, hash_all);
+	store_idle(d->store, hash_all, g);
 	for (unsigned i = 0; i < g->count; i++) {
 		struct piece *p = &g->pieces[i];
 		p->wanted = !hash_is_none(&p->hash) && !store_has(d->store, d->domain, &p->hash);
 	}
-	idle_do(g, compress_all);
+	store_idle(d->store, compress_all, g);
 	for (unsigned i = 0; i < g->count; i++) {
 		if (r == 0)
 			r = bring_back(d, &g->pieces[i], ret_written, err);
@@ -218,7 +208,6 @@ int disk_absorb_idle(struct disk *d, bool (*stop)(void *ctx), void *ctx, struct 
 	if (!g)
 		abort();
 	g->store = d->store;
-	g->busy = tally_new();
 	do {
 		r = stop && stop(ctx) ? -ECANCELED : gather(d, g, &at, err);
 		if (r == 0)
@@ -227,7 +216,6 @@ int disk_absorb_idle(struct disk *d, bool (*stop)(void *ctx), void *ctx, struct 
 			for (unsigned i = 0; i < g->count; i++)
 				let_go(d, &g->pieces[i]);
 	} while (r == 0 && g->count == GROUP);
-	tally_free(g->busy);
 	free(g);
 	return r ? r : written ? -EBUSY : 0;
 }

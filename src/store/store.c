@@ -226,6 +226,30 @@ void store_stat(struct store *s, struct store_stat *ret)
 				    .chunks_hashed_idle = s->chunks_hashed_idle };
 }
 
+/* --- idle processors --- */
+
+struct idle_job {
+	work_fn fn;
+	void *arg;
+	struct tally *busy;
+};
+
+static void run_idle(void *arg)
+{
+	struct idle_job *job = arg;
+	job->fn(job->arg);
+	tally_done(job->busy);
+}
+
+void store_idle(struct store *s, work_fn fn, void *arg)
+{
+	struct idle_job job = { fn, arg, tally_new() };
+	tally_add(job.busy);
+	workers_add(s->idle, run_idle, &job);
+	tally_wait(job.busy);
+	tally_free(job.busy);
+}
+
 /* --- making --- */
 
 bool store_has(struct store *s, uint32_t domain, const struct hash *hash)

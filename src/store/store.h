@@ -30,7 +30,7 @@ struct store {
 	struct cache *chunks, *nodes;
 	struct workers *workers;   /* jobs of compression */
 	struct workers *prefetch;  /* jobs of reading ahead */
-	struct workers *idle;      /* jobs that nobody waits for, on processors that would be idle */
+	struct workers *idle;      /* jobs for store_idle() */
 	_Atomic uint32_t next_pack;
 	_Atomic uint64_t pool_reads, pool_read_bytes, chunks_hashed, chunks_hashed_idle;
 	int level;
@@ -60,6 +60,11 @@ struct store_stat {
 	uint64_t pool_reads, pool_read_bytes, cache_hits, cache_misses, chunks_hashed, chunks_hashed_idle;
 };
 void store_stat(struct store *, struct store_stat *ret);
+
+/* Have it done on processors that would be idle, and wait for that, however long it takes. A thread that nobody waits for hands over
+ * what is mere work like this, and stays one like others itself: a thread of SCHED_IDLE that reads through the caches, or writes to the
+ * catalog, makes others wait for a processor that is never idle. So `fn` takes no lock and touches nothing that others do. */
+void store_idle(struct store *, work_fn fn, void *arg);
 
 /* Is it there already (for deduplication)? What only other domains have is not. */
 bool store_has(struct store *, uint32_t domain, const struct hash *);

@@ -58,6 +58,9 @@ policy_of() {
 }
 is 'there is a thread for idle processors' "$(policy_of idle-0)" 5
 is 'those that uploads use are others' "$(policy_of compress-0)" 0
+# One that reads, or writes to the catalog, would make others wait for it on a busy machine.
+idle_threads() { cut -d' ' -f2,41 "/proc/$(store_daemon_pid)/task"/*/stat | sed -n 's/ 5$//p'; }
+is 'nothing else waits for idle processors' "$(idle_threads)" '(idle-0)'
 imagefs gc "$STORE" >/dev/null
 for n in 1 2 3 4 5; do
 	is_folded "vm$n" || flunk "vm$n is folded" "$(sizes_of "vm$n")"

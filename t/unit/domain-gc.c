@@ -268,7 +268,7 @@ static void test_sum(void)
 	sealed.used = true;
 	rig_change(&rig, &sealed);
 	struct gc_report report = { 0 };
-	struct gc_work w = { rig.service->gc, rig.service, &report, NULL, NULL };
+	struct gc_work w = { rig.service->gc, rig.service, &report, NULL, NULL, true };
 	is_int(gc_sum_one(&w, &after, &err), 1, "a sealed disk is summed");
 	ok(has_sum(&rig, a, text, LEN), "rightly");
 	is_int(gc_sum_one(&w, &after, &err), 0, "one that may still change is not");

@@ -232,7 +232,7 @@ static void test_pass(void)
 	struct disk *disk;
 	struct error err = { 0, "" };
 	rig_make(&rig, "pass");
-	struct gc_work w = { rig.service->gc, rig.service, &report, NULL, NULL };
+	struct gc_work w = { rig.service->gc, rig.service, &report, NULL, NULL, false };
 	seeds_from(7, seeds, 4);
 	uint64_t a = rig_image(&rig, "a", STATE_AVAILABLE);
 	rig_write(&rig, a, 0, seeds, 4);
