@@ -429,15 +429,23 @@ static int do_apply(struct cat_txn *txn, struct act *a, struct error *err)
 /* What the whole of it takes in the store, for du: every object once. */
 struct measure {
 	struct service *service;
-	struct cat_txn *txn;
-	uint64_t stored;
+	struct cat_txn *txn; /* a new one now and then: pages of the catalog that an old one sees cannot be used again */
+	uint64_t stored, objects;
 };
+
+#define MEASURE_STEP 4096u /* objects */
 
 static int measure_object(void *ctx, enum object_kind kind, const struct object *o, uint64_t chunk)
 {
 	struct measure *m = ctx;
 	struct object_row row;
 	(void)kind, (void)chunk;
+	if (++m->objects % MEASURE_STEP == 0) {
+		cat_end(&m->txn);
+		int r = cat_begin(m->service->catalog, &m->txn, NULL);
+		if (r)
+			return r;
+	}
 	if (object_find(m->txn, o->domain, &o->hash, &row, NULL))
 		return 0;
 	m->stored += row.place.length;
