@@ -155,6 +155,17 @@ static int compare_offsets(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static bool has_row(struct service *s, uint32_t pack)
+{
+	struct cat_txn *txn;
+	struct pack_row row;
+	if (cat_begin(s->catalog, &txn, NULL) < 0)
+		return false;
+	int r = pack_row_get(txn, pack, &row);
+	cat_end(&txn);
+	return r == 0;
+}
+
 static int copy_pack(struct compaction *c, const struct pack_row *row, struct error *err)
 {
 	AUTO_FREE struct pack_item *items = NULL;
@@ -173,7 +184,7 @@ static int copy_pack(struct compaction *c, const struct pack_row *row, struct er
 			*err = why;
 		return r;
 	}
-	if (r < 0)
+	if (r < 0 && has_row(c->work->service, row->no)) /* else it went, as nothing of it was live any more */
 		gc_bad(c->work->gc, row->no,
 		       "pack-%08x is damaged and stays as it is, although much of it is dead: %s", row->no,
 		       why.text);
@@ -248,17 +259,6 @@ static int write_pack(struct compaction *c, struct error *err)
 	if (r == 0)
 		find_new_places(c);
 	return r;
-}
-
-static bool has_row(struct service *s, uint32_t pack)
-{
-	struct cat_txn *txn;
-	struct pack_row row;
-	if (cat_begin(s->catalog, &txn, NULL) < 0)
-		return false;
-	int r = pack_row_get(txn, pack, &row);
-	cat_end(&txn);
-	return r == 0;
 }
 
 /* A pack that has live objects even now has some that its own index does not know, or is damaged: it is

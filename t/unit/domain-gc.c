@@ -238,6 +238,34 @@ static void test_squeeze(void)
 	free(text);
 }
 
+/* Compressing takes long, and meanwhile what the pack has may go, and the pack with it: that is no damage. */
+static void test_pack_that_went(void)
+{
+	struct rig rig;
+	struct error err = { 0, "" };
+	struct gc_report report = { 0 };
+	struct pack_row row;
+	struct cat_txn *txn;
+	uint64_t seeds[8];
+	uint32_t after = 0;
+	seeds_from(3000, seeds, 8);
+	rig_make(&rig, "went");
+	struct gc_work w = { rig.service->gc, rig.service, &report, NULL, NULL, true };
+	uint64_t a = rig_image(&rig, "a", STATE_AVAILABLE), b = rig_image(&rig, "b", STATE_AVAILABLE);
+	rig_write(&rig, a, 0, seeds, 4);
+	rig_write(&rig, b, 0, seeds + 4, 4);
+	if (cat_begin(rig.service->catalog, &txn, &err) || pack_row_get(txn, 1, &row))
+		bail("pack 1: %s", err.text);
+	cat_end(&txn);
+	rig_purge(&rig, a);
+	collect(&rig);
+	is_int(gc_rewrite(&w, &row, 1, 15, &err), 0, "a pack that went before it was read");
+	ok(!gc_is_bad(rig.service->gc, 1), "is not told to be damaged");
+	is_int(gc_squeeze_one(&w, &after, &err), 1, "the next is compressed harder, on idle processors");
+	ok(rig_totals(&rig).packs == 1 && rig_holds(&rig, b, 0, seeds + 4, 4), "and its disk has its bytes");
+	rig_close(&rig);
+}
+
 static bool has_sum(struct rig *rig, uint64_t node, const uint8_t *text, size_t len)
 {
 	struct cat_txn *txn;
@@ -749,6 +777,7 @@ int main(void)
 	test_pins_are_counted();
 	test_compaction();
 	test_squeeze();
+	test_pack_that_went();
 	test_sum();
 	test_small_packs();
 	test_tiny_frames();
