@@ -20,6 +20,8 @@ struct entry {
 	uint64_t size;
 	uint64_t stored; /* bytes it takes: st_blocks */
 	int64_t mtime, ctime;
+	uint32_t generation; /* a number that comes back as something new has another one: the kernel remembers that a directory was
+			      * removed for as long as anything in it is open. 0: numbers do not come back */
 	bool fleeting; /* name and attributes may change at any moment: timeout 0 */
 };
 

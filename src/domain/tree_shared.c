@@ -17,10 +17,12 @@ struct listing {
 	void *ctx;
 };
 
-static void fill_received(struct entry *ret, const struct image *i)
+/* What was declined may be shared again: the same image, in another directory than the one that was removed. */
+static void fill_received(struct entry *ret, const struct image *i, const struct share *s)
 {
 	tree_fill_image(ret, i);
 	ret->node = node_shared(i->node);
+	ret->generation = (uint32_t)s->no & 0x7fffffff;
 }
 
 static void fill_link(struct entry *ret, const struct share *s)
@@ -40,7 +42,7 @@ static int list_received(void *ctx, const struct share *s)
 	char name[RECEIVED_NAME_MAX + 1];
 	if (image_get(txn, s->image, &i) || may(txn, l->ask->who, MAY_SEE, NULL, &i, NULL) || share_received_name(txn, s, name))
 		return 0;
-	fill_received(&e, &i);
+	fill_received(&e, &i, s);
 	return l->each(l->ctx, name, &e, s->no);
 }
 
@@ -55,7 +57,7 @@ static int lookup_received(const struct tree_ask *a, const struct shelf *shelf, 
 		r = may(a->txn, a->who, MAY_SEE, NULL, &i, a->err);
 	if (r)
 		return fail(a->err, r, "there is nothing called %s here", name);
-	fill_received(ret, &i);
+	fill_received(ret, &i, &s);
 	return 0;
 }
 

@@ -170,7 +170,7 @@ void fill_stat(struct ask *a, const struct entry *e, struct stat *ret)
 
 void fill_entry(struct ask *a, const struct entry *e, struct fuse_entry_param *ret)
 {
-	*ret = (struct fuse_entry_param){ .ino = e->node, .generation = 1 };
+	*ret = (struct fuse_entry_param){ .ino = e->node, .generation = 1 + (uint64_t)e->generation };
 	fill_stat(a, e, &ret->attr);
 	ret->attr_timeout = ret->entry_timeout = entry_timeout(e);
 }
