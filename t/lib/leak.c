@@ -320,24 +320,24 @@ static int pass(const char *name, uid_t uid)
 	_Alignas(struct cmsghdr) char space[CMSG_SPACE(sizeof(int))] = { 0 };
 	struct iovec v = { (char[]){ 0 }, 1 };
 	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = space, .msg_controllen = sizeof space };
-	int pair[2], status, fd;
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+	int pair[2], status, fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
 		return 1;
 	pid_t pid = fork();
 	if (pid == 0) {
+		close(pair[0]);
 		if (setresgid(uid, uid, uid) || setresuid(uid, uid, uid) || recvmsg(pair[1], &m, 0) <= 0 || !CMSG_FIRSTHDR(&m))
 			_exit(99);
 		memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof fd);
 		try_each(fd);
 		_exit(0);
 	}
-	fd = open(name, O_RDONLY | O_CLOEXEC);
 	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
 	c->cmsg_level = SOL_SOCKET;
 	c->cmsg_type = SCM_RIGHTS;
 	c->cmsg_len = CMSG_LEN(sizeof fd);
 	memcpy(CMSG_DATA(c), &fd, sizeof fd);
-	if (fd < 0 || sendmsg(pair[0], &m, 0) != 1)
+	if (sendmsg(pair[0], &m, 0) != 1)
 		return 1;
 	waitpid(pid, &status, 0);
 	return WEXITSTATUS(status);

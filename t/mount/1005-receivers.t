@@ -129,7 +129,10 @@ is 'copy_file_range' "$(grep '^copy' "$T/tried" | cut -d' ' -f2 | sort -u)" EPER
 for way in read pread-odd map-shared map-private readahead splice sendfile vmsplice write-of-map aio uring reopen direct path-reopen sendfile-to; do
 	ok "the owner gets bytes by $way" grep -qx "$way bytes" "$T/control"
 done
-is 'a descriptor that is passed on' "$("$leak" pass "$D" "$(user_id carol)" 2>&1 | grep -c bytes)" 0
+setpriv --reuid "$(user_id bob)" --regid "$(user_id bob)" --clear-groups --inh-caps=-all,+setuid,+setgid --ambient-caps=-all,+setuid,+setgid \
+	"$leak" pass "$D" "$(user_id carol)" >"$T/tried" 2>"$T/.err" || diag "$(cat "$T/.err")"
+is 'a descriptor that is passed on to carol' "$(grep -c ' bytes$' "$T/tried")" 0
+is 'it was tried' "$(wc -l <"$T/tried")" 18
 is 'root is not let in at all' "$("$leak" "$D" "$H/out" | head -n 1)" 'open EACCES'
 bob bash -c '"$1" pass "$2" 61002' _ "$leak" "$D" >"$T/tried"
 is 'passed on by bob to himself' "$(grep -c ' bytes$' "$T/tried")" 0
@@ -165,8 +168,13 @@ alice ln -sr "$A/$R/custom/web" "$A/accounts/bob/$R/shared/"
 bob rmdir "$S"
 ask
 is 'nor when it is declined' "$(grep ' bytes$' "$T/held" | xargs)" ''
+alice ln -sr "$A/$R/custom/web" "$A/accounts/bob/$R/shared/"
+is 'shared again it is a new directory, to who has the old one open, too' "$(bob ls "$S" | xargs)" 'disk owner reviewed'
+ask
+is 'what was open is no more than before' "$(grep ' bytes$' "$T/held" | xargs)" 'seek bytes'
 eval "exec ${held[1]}>&-"
 wait "$held_PID" 2>/dev/null
+alice rm "$A/accounts/bob/$R/shared/web"
 ok 'an operator reads it' cmp "$T/a.img" "$M/accounts/alice/$R/custom/web/disk"
 coproc held { exec "$leak" hold "$M/accounts/alice/$R/custom/web/disk"; }
 read -r line <&"${held[0]}"
