@@ -365,7 +365,7 @@ static int copy(char **args)
 {
 	int to = open(args[0], O_WRONLY | O_CLOEXEC);
 	for (args++; to >= 0 && args[0] && args[1] && args[2]; args += 3) {
-		off_t at = atoll(args[1]), from = at;
+		off_t at = strtoll(args[1], NULL, 0), from = at;
 		int fd = open(args[0], O_RDONLY | O_CLOEXEC);
 		if (fd < 0 || copy_file_range(fd, &from, to, &at, strtoull(args[2], NULL, 0), 0) <= 0) {
 			perror(args[0]);
@@ -391,7 +391,7 @@ int main(int argc, char **argv)
 	if (argc == 3 && strcmp(argv[1], "hold") == 0)
 		return hold(argv[2]);
 	if (argc == 4 && strcmp(argv[1], "pass") == 0)
-		return pass(argv[2], (uid_t)atoi(argv[3]));
+		return pass(argv[2], (uid_t)strtoul(argv[3], NULL, 10));
 	if (argc > 5 && strcmp(argv[1], "copy") == 0)
 		return copy(argv + 2);
 	if (argc == 4 && strcmp(argv[1], "rename") == 0)
