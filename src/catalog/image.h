@@ -31,6 +31,11 @@ struct shelf {
 	bool trash;
 };
 
+static inline bool shelf_equal(const struct shelf *a, const struct shelf *b)
+{
+	return a->account == b->account && a->region == b->region && a->type == b->type && a->trash == b->trash;
+}
+
 struct image {
 	uint64_t node; /* from COUNTER_NODE, never reused: the row's number, and what its inode numbers are made of */
 	uint64_t id;   /* from COUNTER_NODE too: names the image through renames and the trash; shown as img-%08llx / ins-… */

@@ -182,11 +182,6 @@ int image_by_id(struct cat_txn *txn, uint64_t id, struct image *ret)
 
 /* ---- the derived tables ---- */
 
-static bool same_shelf(const struct shelf *a, const struct shelf *b)
-{
-	return a->account == b->account && a->region == b->region && a->type == b->type && a->trash == b->trash;
-}
-
 static int count_on(struct cat_txn *txn, const struct image *i, bool more)
 {
 	struct key k;
@@ -207,7 +202,7 @@ static int move_name(struct cat_txn *txn, const struct image *old, const struct 
 {
 	struct key k;
 	int r = 0;
-	if (old && new && same_shelf(&old->shelf, &new->shelf) && strcmp(old->name, new->name) == 0)
+	if (old && new && shelf_equal(&old->shelf, &new->shelf) && strcmp(old->name, new->name) == 0)
 		return 0;
 	if (new) /* first: when the name is taken nothing is changed yet */
 		r = db_insert_number(txn, DB_IMAGE_NAME, name_key(&k, &new->shelf, new->name), new->node);
@@ -220,7 +215,7 @@ static int move_place(struct cat_txn *txn, const struct image *old, const struct
 {
 	struct key k;
 	int r = 0;
-	if (old && new && same_shelf(&old->shelf, &new->shelf))
+	if (old && new && shelf_equal(&old->shelf, &new->shelf))
 		return 0;
 	if (old)
 		r = db_must_be(db_remove(txn, DB_IMAGE_SHELF, place_key(&k, &old->shelf, old->node)));
@@ -232,7 +227,7 @@ static int move_place(struct cat_txn *txn, const struct image *old, const struct
 static int move_count(struct cat_txn *txn, const struct image *old, const struct image *new)
 {
 	int r = 0;
-	if (old && new && same_shelf(&old->shelf, &new->shelf) && old->kind == new->kind)
+	if (old && new && shelf_equal(&old->shelf, &new->shelf) && old->kind == new->kind)
 		return 0;
 	if (old)
 		r = count_on(txn, old, false);

@@ -137,11 +137,6 @@ int act_set(struct service *s, const struct who *w, uint64_t node, const char *v
 
 /* ---- rename: on shelves ----------------------------------------------------------------------------- */
 
-static bool same_shelf(const struct shelf *a, const struct shelf *b)
-{
-	return a->account == b->account && a->region == b->region && a->type == b->type && a->trash == b->trash;
-}
-
 /* What stands in the way of the new name. An alias gives way to an alias: that is how "latest" moves in one step. */
 static int clear_target(struct cat_txn *txn, struct act *a, const struct shelf *shelf, const struct image *moving, struct error *err)
 {
@@ -165,7 +160,7 @@ static int restore_from_trash(struct cat_txn *txn, struct act *a, struct image *
 	struct shelf home = *to;
 	home.account = i->owner;
 	home.trash = true;
-	if (!same_shelf(&home, &i->shelf))
+	if (!shelf_equal(&home, &i->shelf))
 		return fail(err, -EXDEV, "what is in the trash goes back to the region and type that it came from");
 	int r = may(txn, a->who, MAY_CREATE, to, NULL, err);
 	if (!r)
@@ -188,7 +183,7 @@ static int rename_row(struct cat_txn *txn, struct act *a, const struct shelf *fr
 		r = may(txn, a->who, from->trash ? MAY_DELETE : MAY_CHANGE, from, &i, err);
 	if (r)
 		return r == -ENOENT ? fail(err, r, "there is nothing called %s here", a->name) : r;
-	if (!same_shelf(from, to) && !from->trash)
+	if (!shelf_equal(from, to) && !from->trash)
 		return fail(err, to->trash ? -EPERM : -EXDEV, to->trash ? "the trash fills when something is deleted (rm -r)"
 							    : "an image is copied to another place and then deleted here");
 	act_path_image(a, txn, &i);

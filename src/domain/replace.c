@@ -16,11 +16,6 @@
 
 #define LINK_NAME "replaced-by"
 
-static bool same_shelf(const struct shelf *a, const struct shelf *b)
-{
-	return a->account == b->account && a->region == b->region && a->type == b->type && a->trash == b->trash;
-}
-
 bool replace_is_meant(const struct act *a, const struct image *i)
 {
 	if ((i->shelf.type != TYPE_PUBLIC && i->shelf.type != TYPE_MARKETPLACE) || !image_is_settled(i) || market_is_copying(a->who, i))
@@ -51,7 +46,7 @@ static int check_replacement(const struct image *i, const struct image *by, stru
 {
 	if (by->node == i->node)
 		return fail(err, -EINVAL, "%s cannot replace itself", i->name);
-	if (!same_shelf(&by->shelf, &i->shelf))
+	if (!shelf_equal(&by->shelf, &i->shelf))
 		return fail(err, -EINVAL, "%s is not beside %s: what replaces an image is in the same region and of the same type",
 			    by->name, i->name);
 	if (by->state == STATE_DEPRECATED)
