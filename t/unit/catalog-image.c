@@ -346,7 +346,9 @@ static struct image full_image(void)
 	i.kind = KIND_ALIAS;
 	i.state = STATE_TRASHED;
 	i.state_before_trash = STATE_DEPRECATED;
-	i.is_protected = i.used = i.published = i.expect_sha = true;
+	i.is_protected = i.used = i.published = i.expect_sha = i.incomplete = true;
+	i.replaced_by = UINT64_MAX;
+	i.maker_pid = i.maker_conn = UINT32_MAX;
 	i.owner = 77;
 	i.created = INT64_MIN;
 	i.changed = INT64_MAX;
