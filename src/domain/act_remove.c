@@ -320,6 +320,8 @@ static int remove_account(struct cat_txn *txn, struct act *a, struct error *err)
 	if (!r)
 		r = gone_note_account(txn, &c);
 	a->account_changed = true;
+	if (!r)
+		r = share_forget_maker(txn, c.name);
 	return r ? r : account_remove(txn, c.no);
 }
 

@@ -322,3 +322,42 @@ int share_forget_receiver(struct cat_txn *txn, struct act *a, uint32_t receiver)
 	struct forgetting f = { txn, a, receiver };
 	return region_each(txn, 0, forget_in_region, &f);
 }
+
+/* ---- an account that goes, as a maker ------------------------------------------------------------------------ */
+
+struct accepting {
+	const char *maker;
+	struct account account;
+};
+
+static int find_accepting(void *ctx, const struct account *a)
+{
+	struct accepting *s = ctx;
+	s->account = *a;
+	return strcmp(a->accept, "all") && accepts(a, s->maker);
+}
+
+static void take_out_word(char *words, const char *word)
+{
+	char kept[sizeof ((struct account *)0)->accept] = "";
+	size_t len = 0;
+	for (char *p = words, *end; *p; p = end + (*end == ' ')) {
+		end = p + strcspn(p, " ");
+		if ((size_t)(end - p) != strlen(word) || memcmp(p, word, (size_t)(end - p)))
+			len += (size_t)snprintf(kept + len, sizeof kept - len, "%s%.*s", len ? " " : "", (int)(end - p), p);
+	}
+	memcpy(words, kept, sizeof kept);
+}
+
+int share_forget_maker(struct cat_txn *txn, const char *maker)
+{
+	struct accepting s = { .maker = maker };
+	int r;
+	while ((r = account_each(txn, s.account.no, find_accepting, &s)) == 1) {
+		take_out_word(s.account.accept, maker);
+		r = account_put(txn, &s.account);
+		if (r)
+			break;
+	}
+	return r;
+}

@@ -22,6 +22,9 @@ int share_decline(struct cat_txn *, struct act *, struct error *err) MUST_USE;
 /* All that an account receives: it is being removed. */
 int share_forget_receiver(struct cat_txn *, struct act *, uint32_t receiver) MUST_USE;
 
+/* Nobody accepts this account by its name any more: another one may be called so one day. */
+int share_forget_maker(struct cat_txn *, const char *maker) MUST_USE;
+
 /* Is this directory accounts/RECEIVER/REGION/shared, and whose? */
 bool share_is_box(uint64_t node, uint32_t *ret_receiver, uint32_t *ret_region);
 

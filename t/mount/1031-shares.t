@@ -253,10 +253,12 @@ is 'all is as it was' "$(listing bob $R/shared)" web@alice
 begin 'an account that goes'
 refused=$(rmdir "$M/accounts/alice" 2>&1) || like 'an account with images does not' "$refused" 'not empty'
 carol ls "$C/$R/custom" >/dev/null
+bob bash -c 'echo "accept carol alice" >"$1/.account"' _ "$B"
 ok 'carol is removed' bash -c 'rmdir "$1"/accounts/carol' _ "$M"
 is 'what was shared with her is not any more' "$(status_line alice $R/custom/web shared-with)" bob
 is 'nor is the box there' "$(alice ls "$A/accounts" | xargs)" 'alice bob root'
 make_image bob gone "$T/b.img"
+is 'nobody accepts her by her name any more' "$(bob grep ^accept "$B/.account")" 'accept alice'
 ok 'a new account of her name' imagefs account add "$STORE" carol
 is 'has none of it' "$(ls "$M/accounts/carol/$R/shared" | xargs)" ''
 
