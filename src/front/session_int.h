@@ -37,6 +37,7 @@ struct link {
 	_Atomic unsigned refs;
 	_Atomic bool gone;
 	bool waiting;     /* for its mount(2); guarded by all->lock */
+	bool held;        /* out of epoll until a request of its user ends; guarded by all->lock */
 	struct {          /* the answer to its INIT; written while no other request of it is carried out */
 		struct fuse_out_header header;
 		struct fuse_init_out body;
@@ -54,6 +55,8 @@ struct worker {
 	pthread_t thread;
 	char *buffer; /* for requests */
 	struct link *link; /* whose request it carries out */
+	bool serves;       /* a connection of `uid`; both guarded by all->lock */
+	uint32_t uid;
 	bool blocked;
 	bool spins;        /* and has spin.taken; `link` is out of epoll */
 };
@@ -78,6 +81,7 @@ struct sessions {
 	unsigned watch_steps;   /* since the last one began to wait */
 	struct worker workers[FLIGHTS_MAX];
 	unsigned running, blocked;
+	bool any_held;          /* a link may be */
 	bool started;
 	pid_t *leaving;         /* notifiers that were told to */
 	unsigned n_leaving;

@@ -13,6 +13,10 @@
  * `idle` counts those who would take a request. Whoever takes one and finds nobody idle left makes another
  * worker. One that blocks does not count towards the limit.
  *
+ * There are no more than FLIGHTS_MAX, and requests that block may take minutes. So that a user who has many of these does not keep
+ * all others from being served, nobody has more workers than are left: one alone half of them, two a third each. The
+ * connections of who has enough are out of epoll until a request of his ends.
+ *
  * A request that was under way when a daemon crashed is carried out alone among its like: if it was the
  * cause, the next crash speaks against it and not against those that were only near.
  */
@@ -241,6 +245,55 @@ static ssize_t look_for_more(struct worker *w)
 	return spin_for_request(w);
 }
 
+/* all->lock is held. */
+static bool has_more_than_left(const struct sessions *all, uint32_t uid)
+{
+	unsigned own = 0, busy = 0;
+
+	for (const struct worker *w = all->workers; w < all->workers + FLIGHTS_MAX; w++)
+		if (w->state == WORKER_RUNS && w->serves) {
+			busy++;
+			own += w->uid == uid;
+		}
+	return own > 1 && own > FLIGHTS_MAX - busy;
+}
+
+/* false: its user has enough. Not when it is over: then it has to be seen to. */
+static bool begin_to_serve(struct worker *w, struct link *l, bool over)
+{
+	struct sessions *all = w->all;
+	WITH_LOCK(&all->lock);
+
+	w->serves = true;
+	w->uid = l->conn.peer_uid;
+	if (over || !has_more_than_left(all, w->uid))
+		return true;
+	w->serves = false;
+	l->held = all->any_held = true;
+	link_arm(l, false);
+	return false;
+}
+
+static void end_to_serve(struct worker *w)
+{
+	struct sessions *all = w->all;
+	WITH_LOCK(&all->lock);
+
+	w->serves = false;
+	bool any = false;
+	for (unsigned i = 0; all->any_held && i < all->slots_room; i++) {
+		struct link *l = all->slots[i];
+		if (!l || !l->held)
+			continue;
+		if (l->conn.peer_uid == w->uid) {
+			l->held = false;
+			link_arm(l, true);
+		}
+		any |= l->held;
+	}
+	all->any_held = any;
+}
+
 static void serve(struct worker *w, struct link *l)
 {
 	struct sessions *all = w->all;
@@ -312,7 +365,10 @@ static void work(struct worker *w)
 		struct link *l = n == 1 && !all->ending ? link_by_key(all, e.data.u64) : NULL;
 		if (!l)
 			continue;
-		serve(w, l);
+		if (begin_to_serve(w, l, e.events & (EPOLLERR | EPOLLHUP))) {
+			serve(w, l);
+			end_to_serve(w);
+		}
 		link_release(l);
 	}
 	leave(w, false);

@@ -247,7 +247,7 @@ static void inited(void *ctx, struct conn *c, const void *init, unsigned len)
 
 static void serve_mount(struct toy *t, const struct keep_message *m, int fd)
 {
-	struct conn c = { .no = m->conn };
+	struct conn c = { .no = m->conn, .peer_uid = m->peer_uid };
 	struct error err;
 
 	memcpy(c.dir, m->dir, sizeof c.dir);
@@ -352,9 +352,11 @@ static int connect_daemon(void)
 	return s;
 }
 
+#define OTHERS 77 /* a mount of another user */
+
 static void wish(uint32_t kind, uint32_t no, const char *dir, int fd)
 {
-	struct keep_message m = { .kind = kind, .conn = no };
+	struct keep_message m = { .kind = kind, .conn = no, .peer_uid = no == OTHERS ? 1 : 0 };
 	char byte;
 	int s = connect_daemon();
 
@@ -685,6 +687,63 @@ static void test_slow(void)
 	ok(threads >= 30, "each has a worker while it waits (%d threads)", (int)threads);
 }
 
+static off_t begun(void)
+{
+	char path[4096];
+	struct stat st;
+
+	path_in(path, "begun", "");
+	return stat(path, &st) ? 0 : st.st_size;
+}
+
+/* Is a request answered, while all those are held? */
+static bool is_answered(void)
+{
+	int status = -1, waited = 0;
+	pid_t child = fork();
+
+	if (child == 0)
+		_exit(size_of("a", "threads") <= 0); /* which no kernel keeps */
+	while (waitpid(child, &status, WNOHANG) == 0 && waited++ < 20000)
+		usleep(1000);
+	return status == 0;
+}
+
+static void test_others(void)
+{
+	enum { CALLERS = FLIGHTS_MAX + 10 };
+	char path[4096], dir[4096];
+	pid_t child[CALLERS];
+	bool answered = true, good = true;
+
+	path_in(path, "begun", "");
+	unlink(path);
+	set("go", 0);
+	attach(OTHERS, "others", 0);
+	path_in(path, "others", "held");
+	for (int i = 0; i < CALLERS; i++)
+		if ((child[i] = fork()) == 0) {
+			char byte;
+			int fd = open(path, O_RDONLY | O_CLOEXEC | O_DIRECT);
+			_exit(pread(fd, &byte, 1, 0) == 1 ? 0 : 1);
+		}
+	for (int i = 0; i < 20000 && begun() < FLIGHTS_MAX / 2 - 1; i++)
+		usleep(1000);
+	for (int i = 0; i < 200 && answered; i++)
+		answered = is_answered();
+	ok(answered, "whoever has many requests that take long keeps nobody else waiting");
+	ok(begun() <= FLIGHTS_MAX / 2, "for no more than half of them are under way (%d)", (int)begun());
+	set("go", 1);
+	for (int i = 0; i < CALLERS; i++) {
+		int status;
+		waitpid(child[i], &status, 0);
+		good &= status == 0;
+	}
+	ok(good && begun() == CALLERS, "the others' turn comes, too (%d)", (int)begun());
+	path_in(dir, "others", "");
+	umount2(dir, 0);
+}
+
 static void test_caps(void)
 {
 	char path[4096], text[64] = "";
@@ -783,6 +842,7 @@ int main(int argc, char **argv)
 	test_notify();
 	test_died_at_init();
 	test_slow();
+	test_others();
 	test_caps();
 	test_drop();
 	test_end();
