@@ -59,7 +59,8 @@ flunk() {
 	test_count=$((test_count + 1))
 	test_failures=$((test_failures + 1))
 	printf 'not ok %d - %s\n' "$test_count" "$1"
-	diag "  at ${BASH_SOURCE[2]##*/}:${BASH_LINENO[1]}: ${2:0:300}"
+	local file=${BASH_SOURCE[2]:-$0} # called by a test itself it is one step nearer
+	diag "  at ${file##*/}:${BASH_LINENO[1]:-?}: ${2:0:300}"
 }
 
 show_output() {

@@ -3,6 +3,7 @@
  * its own mount and never answers them, until a process of its hangs in DIR/$THIEF_DIR with that folder locked by the kernel: then it
  * makes the file $THIEF_DONE and sleeps with what it has stolen. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,10 +73,13 @@ static void __attribute__((noreturn)) knock(const char *folder)
 	}
 }
 
-static void __attribute__((noreturn)) steal(int fd, const char *dir)
+/* What `imagefs mount` asks to see whether the mount answers is not stolen: it would wait for ever. */
+static void __attribute__((noreturn)) steal(int fd, const char *dir, pid_t mounting)
 {
 	char folder[4100], *request = malloc(REQUEST_MAX);
 	struct stat st;
+	while (kill(mounting, 0) == 0)
+		usleep(10000);
 	snprintf(folder, sizeof folder, "%s/%s", dir, getenv("THIEF_DIR"));
 	while (stat(folder, &st) || !S_ISDIR(st.st_mode))
 		usleep(10000);
@@ -101,6 +105,7 @@ int main(int argc, char **argv)
 		execv(REAL, argv);
 		return 127;
 	}
+	pid_t mounting = getppid();
 	int comm = (int)strtol(text, NULL, 10);
 	int fd = mount_really(argv);
 	if (fd < 0 || pass(comm, fd))
@@ -111,7 +116,7 @@ int main(int argc, char **argv)
 			dup2(null, i);
 		close(comm);
 		setsid();
-		steal(fd, argv[argc - 1]);
+		steal(fd, argv[argc - 1], mounting);
 	}
 	return 0;
 }

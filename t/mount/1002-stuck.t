@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
+# timeout: 600
 # A user who steals requests of his own mount and never answers them: the kernel then holds a folder's lock there, and whoever tells
 # it of a change hangs. Nobody else notices: changes show, the daemon ends, the store is served again.
 . "$(dirname "$0")/../lib/test-lib.sh"
@@ -21,9 +22,9 @@ for name in alice bob carol; do imagefs account add "$STORE" $name --uid $name |
 serve() {
 	setpriv --reuid $service --regid $service --clear-groups --inh-caps=-all imagefs serve "$STORE" 2>>"$T/log" &
 	server=$!
-	ok 'it is served' wait_until 10 imagefs account list "$STORE"
-	wait_until 10 imagefs status "$STORE"
+	ok 'it is served' wait_until 10 is_served
 }
+is_served() { [ -n "$(store_daemon_pid)" ]; }
 serve
 ok 'alice mounts' alice imagefs mount "$STORE" "$A"
 ok 'twice' alice imagefs mount "$STORE" "${A}2"
@@ -56,6 +57,7 @@ ok 'show all the same' wait_until 3 alice bash -c '[ "$(ls "$1")" = web ]' _ "${
 daemon=$(imagefs status "$STORE" --json | jq '.["daemon-pid"]')
 kill -9 "$daemon"
 ok 'the daemon is replaced when it dies' alice bash -c 'mkdir "$1/new" && rmdir "$1/new"' _ "$A/ap-beijing/custom"
+ok 'and hangs at once' wait_until 10 hangs
 
 begin 'the end'
 alice imagefs umount "$A" && alice imagefs umount "${A}2" || flunk 'alice unmounts' 'failed'
