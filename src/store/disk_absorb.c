@@ -253,6 +253,12 @@ void absorb_queue(struct disk *d, uint64_t chunk)
 	absorb_enqueue(a, chunk);
 }
 
+void absorb_hurry(struct disk *d, bool on)
+{
+	WITH_LOCK(&d->absorb.lock);
+	d->absorb.hurry = on;
+}
+
 void absorb_drain(struct disk *d)
 {
 	struct absorb *a = &d->absorb;

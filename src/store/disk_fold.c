@@ -59,12 +59,14 @@ static int fold_once(struct disk *d, void *caller, struct error *err)
 	int r = splices_edges(d, err);
 	if (r)
 		return r;
+	absorb_hurry(d, true);
 	queue_all(d);
 	bool final = false;
 	for (unsigned returned = start.returned; r == 0 && !final; returned = absorb_setbacks(d).returned) {
 		absorb_drain(d);
 		r = commit_next(d, &start, returned, caller, &final, err);
 	}
+	absorb_hurry(d, false);
 	return r;
 }
 

@@ -69,6 +69,8 @@ static int claim(struct disk *d, uint64_t chunk, uint64_t *ret_ticket)
 	struct move *m = absorb_find(a, chunk);
 	if (m && m->state != MOVE_QUEUED && (m->state == MOVE_TAKEN || !m->dirty || m->batch == a->committing))
 		return 0;
+	if (m && m->state == MOVE_QUEUED && a->hurry) /* the fold would end without it, and the map lack what it has */
+		return 0;
 	if (!m)
 		m = absorb_add(a, chunk);
 	*m = (struct move){ .chunk = chunk, .state = MOVE_TAKEN, .ticket = ++a->tickets };
@@ -130,8 +132,8 @@ static struct batch *join_batch(struct disk *d, const struct piece *p, bool *ret
 			b->full |= ++b->taken >= BATCH_CHUNKS;
 			return b;
 		}
-		batch_start_commit(d);
-		if (a->filling == b)
+		batch_start_commit(d); /* if there is no thread to be had, that is trouble, which nobody else tells us of */
+		if (a->filling == b && !a->trouble.code)
 			pthread_cond_wait(&a->moved, &a->lock);
 	}
 }

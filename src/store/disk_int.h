@@ -89,6 +89,7 @@ struct absorb {
 	struct absorb_setbacks setbacks;
 	struct batch *filling, *committing;
 	bool closing;
+	bool hurry;           /* a fold is under way: what is QUEUED is its, and stays so until it is taken */
 	struct error trouble; /* of work in the background, until somebody is told; code 0: none */
 	_Atomic uint64_t done; /* chunks absorbed since the overlay was last empty */
 	_Atomic size_t moves;  /* = used, for a look without the lock */
@@ -187,6 +188,7 @@ void absorb_room(struct disk *);                /* a writer waits here while too
 void absorb_written(struct disk *, uint64_t first, uint64_t end);
 void absorb_push(struct disk *);                /* start jobs for what is queued. No lock held, not from a job */
 void absorb_queue(struct disk *, uint64_t chunk); /* for a fold: queue it unless it is absorbed as it is */
+void absorb_hurry(struct disk *, bool);         /* a fold begins to queue, or has ended */
 void absorb_drain(struct disk *);               /* until what is queued now has been taken. No lock held */
 struct absorb_setbacks absorb_setbacks(struct disk *);
 void absorb_forget(struct disk *, uint64_t first, uint64_t end); /* these chunks left the overlay */

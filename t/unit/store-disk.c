@@ -1007,6 +1007,45 @@ static bool idle_has_some(struct disk *d)
 	return false;
 }
 
+struct beside {
+	struct disk *disk;
+	_Atomic bool end;
+};
+
+static void *absorb_beside(void *arg)
+{
+	struct beside *b = arg;
+	struct error err;
+	while (!b->end)
+		if (disk_absorb_idle(b->disk, NULL, NULL, &err) == -EIO)
+			break;
+	return NULL;
+}
+
+/* What a fold has queued is not taken from it: it would end without that, and a snapshot would have what was there before. */
+static void test_idle_beside_folds(void)
+{
+	enum { CHUNKS = 60, ROUNDS = 60 };
+	static uint8_t bytes[CHUNKS * CHUNK_SIZE];
+	struct owner o;
+	pthread_t thread;
+	struct error err;
+	int whole = 0;
+	new_owner(&o, 73);
+	must(disk_truncate(o.disk, sizeof bytes, &err), &err);
+	struct beside b = { .disk = o.disk };
+	pthread_create(&thread, NULL, absorb_beside, &b);
+	for (int i = 0; i < ROUNDS; i++) {
+		put_blocks(&o, bytes, CHUNKS);
+		fold(&o);
+		whole += !disk_dirty(o.disk);
+	}
+	b.end = true;
+	pthread_join(thread, NULL);
+	is_int(whole, ROUNDS, "a fold leaves nothing out, whatever the idle thread takes meanwhile");
+	end_owner(&o);
+}
+
 /* Nobody waits for the idle thread: not a fold, not a writer, not a snapshot. */
 static void test_idle_in_a_hurry(void)
 {
@@ -1206,6 +1245,7 @@ int main(void)
 	test_failed_sync();
 	test_idle();
 	test_idle_in_a_hurry();
+	test_idle_beside_folds();
 	test_race();
 	test_slivers();
 	test_sequential();
