@@ -28,10 +28,9 @@ int batch_writer(struct disk *d, struct batch *b, struct error *err)
 	return 0;
 }
 
-void absorb_fail(struct disk *d, const struct error *err)
+/* Under absorb.lock. */
+static void note_trouble(struct absorb *a, const struct error *err)
 {
-	struct absorb *a = &d->absorb;
-	WITH_LOCK(&a->lock);
 	if (!a->trouble.code)
 		a->trouble = *err;
 	a->setbacks.failed++;
@@ -40,6 +39,12 @@ void absorb_fail(struct disk *d, const struct error *err)
 	while ((m = absorb_dequeue(a)))
 		absorb_remove(a, m);
 	pthread_cond_broadcast(&a->moved);
+}
+
+void absorb_fail(struct disk *d, const struct error *err)
+{
+	WITH_LOCK(&d->absorb.lock);
+	note_trouble(&d->absorb, err);
 }
 
 struct batch *batch_filling(struct absorb *a)
@@ -67,6 +72,26 @@ void batch_free(struct batch *b)
 	free(b);
 }
 
+/* A fold that has counted on what is forgotten here is told of the trouble, if that is why: both come at once, for what was told
+ * before it began is no news to it. */
+static void turn(struct disk *d, struct batch *b, int result, const struct error *trouble)
+{
+	struct absorb *a = &d->absorb;
+	{
+		WITH_LOCK(&a->lock);
+		forget_batch(a, b);
+		if (trouble)
+			note_trouble(a, trouble);
+		a->setbacks.stale += result == ERR_STALE;
+		a->committing = NULL;
+		batch_start_commit(d);
+		pthread_cond_broadcast(&a->moved);
+	}
+	batch_free(b);
+}
+
+void absorb_turned(struct disk *d, struct batch *b, int result) { turn(d, b, result, NULL); }
+
 static void *commit_thread(void *arg)
 {
 	struct disk *d = arg;
@@ -80,9 +105,7 @@ static void *commit_thread(void *arg)
 			pthread_cond_wait(&a->moved, &a->lock);
 	}
 	int r = commit_batch(d, &(struct commit){ .batch = b }, &err);
-	if (r && r != ERR_STALE)
-		absorb_fail(d, &err);
-	absorb_turned(d, b, r);
+	turn(d, b, r, r && r != ERR_STALE ? &err : NULL);
 	absorb_push(d);
 	WITH_LOCK(&a->lock);
 	a->takers--;
@@ -118,20 +141,6 @@ struct batch *absorb_turn(struct disk *d)
 	while (b->users)
 		pthread_cond_wait(&a->moved, &a->lock);
 	return b;
-}
-
-void absorb_turned(struct disk *d, struct batch *b, int result)
-{
-	struct absorb *a = &d->absorb;
-	{
-		WITH_LOCK(&a->lock);
-		forget_batch(a, b);
-		a->setbacks.stale += result == ERR_STALE;
-		a->committing = NULL;
-		batch_start_commit(d);
-		pthread_cond_broadcast(&a->moved);
-	}
-	batch_free(b);
 }
 
 static int compare_changes(const void *a, const void *b)
