@@ -32,14 +32,15 @@ alice ls -la "$A/ap-beijing/custom" "${A}2/ap-beijing/custom" >/dev/null
 
 begin 'the thief'
 mkdir "$T/.private/thief" && cp "$top_builddir/t/lib/thief" "$T/.private/thief/fusermount3"
-# steals NAME: mounts as NAME, and hangs.
+# steals NAME DIR: mounts as NAME, and hangs.
 steals() {
-	ok "$1 mounts" as_user "$1" env PATH="$T/.private/thief:$PATH" THIEF_DIR=ap-beijing/custom THIEF_DONE="$T/$1/done" \
-		imagefs mount "$STORE" "$T/$1/mnt"
-	ok 'and steals a request' wait_until 20 test -e "$T/$1/done"
+	local at=$T/$1/$2
+	ok "$1 mounts" as_user "$1" env PATH="$T/.private/thief:$PATH" THIEF_DIR=ap-beijing/custom THIEF_DONE="$T/$1/done-$2" \
+		imagefs mount "$STORE" "$at"
+	ok 'and steals a request' wait_until 20 test -e "$T/$1/done-$2"
 }
 hangs() { ps -o stat= -C imagefs-notify | grep -q D; }
-steals bob
+steals bob mnt
 ok 'alice makes an image' alice mkdir "$A/ap-beijing/custom/web"
 ok 'who tells bob hangs' wait_until 10 hangs
 
@@ -50,14 +51,17 @@ for i in 1 2 3; do
 	alice rmdir "${A}2/ap-beijing/custom/i$i"
 	ok 'it goes in both' wait_until 3 alice test ! -e "$A/ap-beijing/custom/i$i"
 done
-steals carol
+steals carol mnt
 # More than the ring takes (some 13000 notes), so that what is not told to bob and carol is dropped and not kept. Each of these is 4.
 ok 'many changes' alice bash -c 'cd "$1" && for i in {1..2000}; do mkdir "many$i" && rmdir "many$i" || exit 1; done' _ "$A/ap-beijing/custom"
 ok 'show all the same' wait_until 3 alice bash -c '[ "$(ls "$1")" = web ]' _ "${A}2/ap-beijing/custom"
 daemon=$(imagefs status "$STORE" --json | jq '.["daemon-pid"]')
 kill -9 "$daemon"
 ok 'the daemon is replaced when it dies' alice bash -c 'mkdir "$1/new" && rmdir "$1/new"' _ "$A/ap-beijing/custom"
-ok 'and hangs at once' wait_until 10 hangs
+# The next daemon is sent what was stolen, and answers it.
+steals bob mnt2
+ok 'alice makes an image' alice mkdir "$A/ap-beijing/custom/again"
+ok 'who tells bob hangs' wait_until 10 hangs
 
 begin 'the end'
 alice imagefs umount "$A" && alice imagefs umount "${A}2" || flunk 'alice unmounts' 'failed'
@@ -75,7 +79,10 @@ kill "$server"
 wait "$server"
 is 'ends in order' "$?" 0
 
-for name in bob carol; do umount -f "$T/$name/mnt"; umount -l "$T/$name/mnt" 2>/dev/null; done
+for at in bob/mnt bob/mnt2 carol/mnt; do
+	umount -f "$T/$at"
+	umount -l "$T/$at" 2>/dev/null
+done
 pkill -u "$(user_id bob)" -x fusermount3
 pkill -u "$(user_id carol)" -x fusermount3
 ok 'root ends them by umount -f' wait_until 10 nothing_left
