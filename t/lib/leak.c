@@ -215,17 +215,22 @@ static void tell(const char *name, long n)
 	fflush(stdout);
 }
 
+/* A function of its own: no variable of it changes between sigsetjmp and the signal. */
+static void try_one(int fd, const char *name, long (*try)(int fd))
+{
+	int number = sigsetjmp(on_signal, 1);
+	memset(room, 0, sizeof room);
+	errno = 0;
+	if (number)
+		printf("%s SIG%s\n", name, sigabbrev_np(number)), fflush(stdout);
+	else
+		tell(name, try(fd));
+}
+
 static void try_each(int fd)
 {
-	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-		int number = sigsetjmp(on_signal, 1);
-		memset(room, 0, sizeof room);
-		errno = 0;
-		if (number)
-			printf("%s SIG%s\n", ways[i].name, sigabbrev_np(number)), fflush(stdout);
-		else
-			tell(ways[i].name, ways[i].try(fd));
-	}
+	for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+		try_one(fd, ways[i].name, ways[i].try);
 }
 
 /* ---- ways that need another file ----------------------------------------------------------------------------- */
