@@ -5,9 +5,11 @@
 private_dev_fuse
 need_root
 
-examples=$top_srcdir/scripts/examples
 begin "a cloud with alice as its operator"
 chmod 755 "$T"
+# The folder of the sources may be closed to them.
+mkdir "$T/scripts" && cp -r "$top_srcdir/scripts/boot" "$top_srcdir/scripts/examples" "$T/scripts/" && chmod -R a+rX "$T/scripts"
+examples=$T/scripts/examples
 install -d -o "$(user_id alice)" -m 755 "$T/alice"
 STORE=$T/alice/store
 as_user alice env IMAGEFS_TEST_CLOCK=1 imagefs init "$STORE"
