@@ -10,8 +10,7 @@ need_root
 need jq qemu-system-x86_64 grub-mkimage mkfs.ext3 busybox apt-get
 [ "$(dpkg --print-architecture)" = amd64 ] || skip_all 'the guest is for amd64'
 people_store
-boot=$top_srcdir/scripts/boot
-cp "$boot" "$T/boot" && chmod 755 "$T/boot"
+mkdir "$T/scripts" && cp -r "$top_srcdir/scripts/boot" "$top_srcdir/scripts/examples" "$T/scripts/" && chmod -R a+rX "$T/scripts"
 
 ok 'a disk that boots is made' "$top_srcdir/scripts/make-guest" "$T/guest.img"
 chmod 644 "$T/guest.img"
@@ -21,12 +20,13 @@ write bob "$B/custom/app/guide" 'log in as root'
 bob cp "$T/guest.img" "$B/custom/app/"
 ok 'bob submits it' bob cp -r "$B/custom/app" "$B/marketplace/"
 
-# boots USER INSTANCE: until it is up; then it is asked, and powered off
+# boots USER COMMAND...: until it is up; then it is asked, and powered off
 boots() {
-	local user=$1 instance=$2 guest input
+	local user=$1 guest input
+	shift
 	mkfifo "$T/in.$user"
 	timeout 240 setpriv --reuid "$(user_id "$user")" --regid "$(user_id "$user")" --clear-groups --inh-caps=-all \
-		"$T/boot" --no-network "$instance" <"$T/in.$user" >"$T/console.$user" 2>&1 &
+		"$@" <"$T/in.$user" >"$T/console.$user" 2>&1 &
 	guest=$!
 	exec {input}>"$T/in.$user"
 	ok "$user: the guest is up" wait_until 200 grep -q 'guest is ready' "$T/console.$user"
@@ -37,17 +37,18 @@ boots() {
 }
 
 begin 'the review'
-alice bash -c 'cd "$1/marketplace/app" && cat .status guide support && mkdir ../../instances/try && ln -s ../../marketplace/app ../../instances/try/image' _ "$A" \
+alice bash -c 'cd "$1/marketplace/app" && cat .status guide support' _ "$A" \
 	>"$T/looked"
 ok 'alice looks at it' grep -q 'state: submitted' "$T/looked"
-boots alice "$A/instances/try"
+boots alice env CLOUD="$A/.." "$T/scripts/examples/review-marketplace" try "$(basename "$A")/marketplace/app" --no-network
+is 'her server is gone' "$(alice ls "$A/instances")" ''
 is 'what she changed in her server is not in it' "$(sum_as alice "$A/marketplace/app/disk")" "$(sum_as bob "$T/guest.img")"
-ok 'she publishes it' alice bash -c 'cd "$1/marketplace/app" && chmod a+rx . && rm -r ../../instances/try' _ "$A"
+ok 'she publishes it' alice bash -c 'cd "$1/marketplace/app" && chmod a+rx .' _ "$A"
 
 begin 'its use'
 ok 'carol sees it' wait_until 5 carol test -d "$K/marketplace/app"
 ok 'starts it' carol cp -r "$K/marketplace/app" "$K/instances/vm"
-boots carol "$K/instances/vm"
+boots carol "$T/scripts/boot" --no-network "$K/instances/vm"
 is 'it is as it was reviewed' "$(sum_as alice "$A/marketplace/app/disk")" "$(sum_as bob "$T/guest.img")"
 run alice imagefs check "$STORE"
 is 'everything is in order' "$status" 0
