@@ -182,13 +182,11 @@ ask
 ok 'also what is open' grep -qx 'read bytes' "$T/held"
 alice imagefs umount "$A" && imagefs account set "$STORE" alice operator yes && alice imagefs mount "$STORE" "$A"
 ok 'until they are none' alice bash -c 'echo "operator no" >"$1/accounts/root/.account"' _ "$A"
-sleep 1.1 # rights are looked up again
 ask
 is 'then nothing new' "$(grep -E '^(direct|reopen|read) bytes' "$T/held" | xargs | sed 's/^read bytes$//')" ''
 eval "exec ${held[1]}>&-"
 wait "$held_PID" 2>/dev/null
 alice bash -c 'echo "operator yes" >"$1/accounts/root/.account"' _ "$A"
-sleep 1.1
 imagefs account set "$STORE" alice operator no
 
 begin 'instances'
