@@ -141,6 +141,7 @@ refused_to bob 'and says why' EPERM 'for starting instances and nothing else' ca
 
 begin 'what was open'
 coproc held { as_user bob "$leak" hold "$D"; }
+holder=$held_PID # bash forgets it when it has ended
 read -r line <&"${held[0]}"
 is 'it is open' "$line" open
 # ask: what a held descriptor brings now, in $T/held
@@ -173,10 +174,11 @@ is 'shared again it is a new directory, to who has the old one open, too' "$(bob
 ask
 is 'what was open is no more than before' "$(grep ' bytes$' "$T/held" | xargs)" 'seek bytes'
 eval "exec ${held[1]}>&-"
-wait "$held_PID" 2>/dev/null
+wait "$holder" 2>/dev/null
 alice rm "$A/accounts/bob/$R/shared/web"
 ok 'an operator reads it' cmp "$T/a.img" "$M/accounts/alice/$R/custom/web/disk"
 coproc held { exec "$leak" hold "$M/accounts/alice/$R/custom/web/disk"; }
+holder=$held_PID
 read -r line <&"${held[0]}"
 ask
 ok 'also what is open' grep -qx 'read bytes' "$T/held"
@@ -185,7 +187,7 @@ ok 'until they are none' alice bash -c 'echo "operator no" >"$1/accounts/root/.a
 ask
 is 'then nothing new' "$(grep -E '^(direct|reopen|read) bytes' "$T/held" | xargs | sed 's/^read bytes$//')" ''
 eval "exec ${held[1]}>&-"
-wait "$held_PID" 2>/dev/null
+wait "$holder" 2>/dev/null
 alice bash -c 'echo "operator yes" >"$1/accounts/root/.account"' _ "$A"
 imagefs account set "$STORE" alice operator no
 
