@@ -140,11 +140,12 @@ is 'is available again' "$(state_of again)" available
 ok 'another upload' cp "$b" "$C/again/a.img"
 is 'is available, too' "$(state_of again)" available
 coproc fileop hold "$C/again/disk" 0 x
+holder=$COPROC_PID
 read -r _ <&"${COPROC[0]}"
 is 'while it is written it is pending' "$(state_of again)" pending
 is 'with mtime 0' "$(stat -c %Y "$C/again/a.img")" 0
 exec {COPROC[1]}>&-
-wait "$COPROC_PID"
+wait "$holder"
 is 'afterwards it is available' "$(state_of again)" available
 is 'the name that was used still resolves' "$(stat -c %i "$C/again/a.img")" "$(stat -c %i "$C/again/disk")"
 is 'but is not listed' "$(ls "$C/again" | grep -c a.img)" 0
