@@ -528,11 +528,11 @@ struct shared {
 	volatile unsigned count;
 };
 
-/* Until the writer has gone on: a machine that is busy takes its time to start a daemon. */
-static void wait_for_page(const struct shared *s)
+/* Until the writer has gone on by a few pages: a machine that is busy takes its time to start a daemon. */
+static void wait_for_pages(const struct shared *s)
 {
 	unsigned before = s->count;
-	for (int ms = 0; ms < 60000 && s->count == before; ms++)
+	for (int ms = 0; ms < 60000 && s->count - before < 3; ms++)
 		usleep(1000);
 }
 
@@ -556,11 +556,11 @@ static void test_killed(uint64_t *seed, struct shared *s)
 			      be_opener("a", &s->stop));
 	for (int i = 0; i < 50; i++) {
 		if (i % 3) /* the others may hit it while it starts */
-			wait_for_page(s);
+			wait_for_pages(s);
 		usleep((useconds_t)(test_random(seed) % 40000));
 		kill_daemon();
 	}
-	wait_for_page(s);
+	wait_for_pages(s);
 	s->stop = true;
 	const char *const who[] = { "a reader", "a writer", "one who opens and closes" };
 	for (int i = 0; i < 3; i++) {
@@ -568,7 +568,7 @@ static void test_killed(uint64_t *seed, struct shared *s)
 		waitpid(child[i], &status, 0);
 		is_int(status, 0, "%s does not notice that the daemon is killed 50 times", who[i]);
 	}
-	ok(s->count > 30, "meanwhile %u pages were written", s->count);
+	ok(s->count > 100, "meanwhile %u pages were written", s->count);
 	close(fd);
 }
 
