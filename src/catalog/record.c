@@ -96,6 +96,15 @@ void fields_start(struct fields *f, struct bytes b, uint8_t version)
 		f->bad = true;
 }
 
+uint8_t fields_start_upto(struct fields *f, struct bytes b, uint8_t newest)
+{
+	*f = (struct fields){ b.data, b.data + b.len, false };
+	uint8_t version = field_u8(f);
+	if (version < 1 || version > newest)
+		f->bad = true;
+	return f->bad ? 0 : version;
+}
+
 uint8_t field_u8(struct fields *f)
 {
 	const uint8_t *at = take(f, 1);

@@ -42,6 +42,9 @@ struct fields {
 };
 
 void fields_start(struct fields *, struct bytes, uint8_t version);
+/* For a row that has grown: takes any version from 1 to `newest`, and returns which it is (0 with a bad row). The reader
+ * gives the fields that an older version lacks their first value. */
+uint8_t fields_start_upto(struct fields *, struct bytes, uint8_t newest);
 uint8_t field_u8(struct fields *);
 uint8_t field_below(struct fields *, uint8_t limit); /* a u8 that must be less than limit */
 bool field_bool(struct fields *);

@@ -164,8 +164,26 @@ static void test_range(void)
 	ok(r.bad, "nor hold a blob without measure");
 }
 
+static uint8_t version_of(uint8_t byte, uint8_t newest, int *ret_end)
+{
+	struct fields f;
+	uint8_t version = fields_start_upto(&f, (struct bytes){ &byte, 1 }, newest);
+	*ret_end = fields_end(&f);
+	return version;
+}
+
+static void test_older_rows(void)
+{
+	int end;
+	ok(version_of(1, 3, &end) == 1 && end == 0, "a row of an older version is read, and says so");
+	ok(version_of(3, 3, &end) == 3 && end == 0, "one of the newest version is read");
+	ok(version_of(4, 3, &end) == 0 && end == ERR_DAMAGED, "one of a version to come is bad");
+	ok(version_of(0, 3, &end) == 0 && end == ERR_DAMAGED, "one of version 0 is bad");
+}
+
 int main(void)
 {
+	test_older_rows();
 	test_order();
 	test_key_too_long();
 	test_there_and_back();
