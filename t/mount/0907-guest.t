@@ -7,7 +7,7 @@
 . "$(dirname "$0")/../lib/data-lib.sh"
 . "$(dirname "$0")/../lib/instance-lib.sh"
 private_dev_fuse
-need qemu-system-x86_64 grub-mkimage mkfs.ext3 busybox apt-get
+need qemu-system-x86_64 grub-mkimage mkfs.ext3 apt-get
 [ "$(dpkg --print-architecture)" = amd64 ] || skip_all 'the guest is for amd64'
 begin 'guests'
 instance_store
@@ -15,8 +15,11 @@ declare -A guests inputs
 sums=()
 boot=$top_srcdir/scripts/boot
 
-ok 'a disk that boots is made' "$top_srcdir/scripts/make-guest" "$T/guest.img"
-ok 'and imported' imagefs import "$T/guest.img" "$C/guest"
+# The machine's own busybox need not be the static one that a guest wants.
+mkdir "$T/other" && printf '#!/bin/sh\nexit 1\n' >"$T/other/busybox" && chmod 755 "$T/other/busybox"
+must 'a disk that boots is made, whatever busybox this machine has' \
+	env PATH="$T/other:$PATH" "$top_srcdir/scripts/make-guest" "$T/guest.img"
+must 'the disk is imported' imagefs import "$T/guest.img" "$C/guest"
 is 'as a Debian' "$(sed 's/ .*//' "$C/guest/os")" "$(. /etc/os-release && echo "$ID")"
 
 # start NAME INSTANCE OPTION...: boots it and waits until it is up; its console is in $T/console.NAME
@@ -32,9 +35,9 @@ start() {
 	else
 		flunk "$name is up" 'it is not'
 		tail -c 2000 "$T/console.$name" | tr -d '\033' | sed 's/^/#   /'
+		give_up
 	fi
 }
-
 
 # type_in NAME COMMAND: in its shell
 type_in() {
