@@ -33,7 +33,7 @@ people_store() {
 		install -d -o "$(user_id "$(user_of "$name")")" -m 755 "$T/$name" "$T/$name/mnt"
 		test_mounts+=("$T/$name/mnt")
 	done
-	ok 'a store' alice imagefs init "$@" "$STORE"
+	must 'a store' alice imagefs init "$@" "$STORE"
 	alice imagefs account add "$STORE" bob --uid bob vendor yes || flunk 'bob has an account' 'failed'
 	alice imagefs account add "$STORE" carol --uid carol || flunk 'carol has an account' 'failed'
 	alice imagefs account add "$STORE" dave --uid 61004 vendor yes || flunk 'dave has an account' 'failed'
@@ -43,7 +43,7 @@ people_store() {
 people_mount() {
 	local name
 	for name in alice bob carol dave; do
-		ok "$name mounts it" "$name" imagefs mount "$STORE" "$T/$name/mnt"
+		must "$name mounts it" "$name" imagefs mount "$STORE" "$T/$name/mnt"
 	done
 }
 

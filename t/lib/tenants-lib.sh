@@ -18,7 +18,7 @@ tenants_store() {
 		install -d -o "$(user_id $name)" -m 755 "$T/$name" "$T/$name/mnt"
 		imagefs account add "$STORE" $name --uid $name || flunk "account $name" 'failed'
 		test_mounts+=("$T/$name/mnt")
-		ok "$name mounts" as_user $name imagefs mount "$STORE" "$T/$name/mnt"
+		must "$name mounts" as_user $name imagefs mount "$STORE" "$T/$name/mnt"
 	done
 	printf 'images-per-region 1000\ninstances-per-region 1000\n' >"$M/.policy"
 }

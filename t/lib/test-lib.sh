@@ -86,6 +86,19 @@ ok() {
 	fi
 }
 
+# must DESC CMD...: like ok, for what everything after it needs: when CMD fails, the test ends here, as failed.
+must() {
+	ok "$@"
+	[ "$status" -eq 0 ] || give_up
+}
+
+# After a failure that leaves nothing to test.
+give_up() {
+	diag 'The rest of this test needs that, so it ends here.'
+	printf '1..%d\n' "$test_count"
+	exit 1
+}
+
 # fails DESC TEXT CMD...: CMD fails by itself (not by a signal, not for want of CMD) and says TEXT on stderr.
 fails() {
 	local what=$1 text=$2
@@ -251,14 +264,14 @@ trap 'exit 143' TERM INT HUP
 
 # new_store [OPTION...]: a store in $STORE.
 new_store() {
-	ok 'a store is made' imagefs init "$@" "$STORE"
+	must 'a store is made' imagefs init "$@" "$STORE"
 }
 
 # mount_store [OPTION...]: mounts $STORE at $M. For a second mount: M=$T/other mount_store
 mount_store() {
 	mkdir -p "$M"
 	test_mounts+=("$M")
-	ok "the store is mounted at ${M#"$T/"}" imagefs mount "$@" "$STORE" "$M"
+	must "the store is mounted at ${M#"$T/"}" imagefs mount "$@" "$STORE" "$M"
 }
 
 umount_store() {
@@ -432,6 +445,11 @@ let_go_of_others() {
 	done < <(awk '$0 ~ / - fuse\./ { print $5 }' /proc/self/mountinfo | tac)
 }
 
+# The people of this machine are not there in a test, who may be called like those of the test; its system's users are.
+system_users() {
+	awk -F : '($3 < 1000 || $3 == 65534) && $1 !~ /^(alice|bob|carol|dave|eve)$/' /etc/passwd
+}
+
 furnish_namespace() {
 	local private=$T/.private name id
 	namespace_is_private=yes
@@ -439,12 +457,14 @@ furnish_namespace() {
 	mkdir "$private"
 	mount -t tmpfs -o mode=755,dev tmpfs "$private" || skip_all 'mount namespaces are not permitted'
 	mknod "$private/fuse" c 10 229 && chmod 666 "$private/fuse" && mount --bind "$private/fuse" /dev/fuse
-	cp /etc/passwd "$private/passwd"
+	system_users >"$private/passwd"
 	for name in alice bob carol; do
 		id=$(user_id "$name")
 		printf '%s:x:%s:%s::%s:/bin/sh\n' "$name" "$id" "$id" "$T/home-$name" >>"$private/passwd"
 	done
 	mount --bind "$private/passwd" /etc/passwd
+	# A cache of names that runs outside would go on telling of the machine's people.
+	[ ! -d /run/nscd ] || mount -t tmpfs -o mode=755 tmpfs /run/nscd
 	if [ -x "$IMAGEFS_BIN" ]; then
 		# The folder of the build may be closed to them.
 		mkdir "$private/bin" && cp "$IMAGEFS_BIN" "$private/bin/imagefs"

@@ -12,7 +12,7 @@ need jq qemu-system-x86_64 grub-mkimage mkfs.ext3 busybox apt-get
 people_store
 mkdir "$T/scripts" && cp -r "$top_srcdir/scripts/boot" "$top_srcdir/scripts/examples" "$T/scripts/" && chmod -R a+rX "$T/scripts"
 
-ok 'a disk that boots is made' "$top_srcdir/scripts/make-guest" "$T/guest.img"
+must 'a disk that boots is made' "$top_srcdir/scripts/make-guest" "$T/guest.img"
 chmod 644 "$T/guest.img"
 bob mkdir "$B/custom/app"
 write bob "$B/custom/app/support" 'bob@example.net'
