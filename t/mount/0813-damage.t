@@ -83,6 +83,6 @@ run imagefs check --read-data "$STORE"
 is 'check finds it' "$status" 5
 ok 'another image can still be imported' bash -c "mkdir '$C/new' && cp '$b' '$C/new/'"
 is 'and is available' "$(state_of new)" available
-holds 'and right, although the damaged one had the same bytes' new "$b"
+holds 'an image that is imported beside a damaged one has its own bytes' new "$b"
 
 done_testing
