@@ -5,7 +5,10 @@
  * nothing, because what was written after it still has its bits.
  *
  * When the map's nodes do not fit into the pack any more, they are made again in another pack, and both are
- * committed together: objects that nothing refers to, even for a moment, are garbage. */
+ * committed together: objects that nothing refers to, even for a moment, are garbage.
+ *
+ * What one commit may change is bounded, because everybody waits for the catalog meanwhile: chunks by how a batch is filled
+ * (disk_absorb.c), copies by the nodes that they have made. A commit that has enough of them leaves the others to the next. */
 #include "store/disk_int.h"
 
 #include <inttypes.h>
@@ -18,6 +21,8 @@
 
 #define PUNCH_CHUNKS 32u /* at a time: half of the stripes */
 #define SHIFT_CHUNKS 4096u
+#define SHIFT_LEAVES 32u
+#define COMMIT_NODES 512u /* no further copy is begun in a commit that has made so many: others wait for the catalog meanwhile */
 
 struct job {
 	struct disk *d;
@@ -28,6 +33,8 @@ struct job {
 	struct map_root old, root;
 	uint8_t levels;
 	struct map_nodes nodes;
+	struct splice_at at; /* how far the noted copies are carried out with this commit */
+	bool final;
 	struct pack_writer *full[FOLD_PACKS - 1]; /* packs that are part of this commit besides the batch's last */
 	unsigned n_full;
 };
@@ -62,45 +69,81 @@ static int apply_range(struct job *j, const struct map_root *from, uint64_t firs
 			  &j->nodes, &j->root, err);
 }
 
-/* Chunks that lie elsewhere in the source: holes first, then its data, some at a time. */
-static int apply_shifted(struct job *j, const struct splice *s, uint64_t first, uint64_t count, struct error *err)
+/* The next chunks with data of those in [*at, end) of the source, in a bounded number of leaves; `shift` further on in this disk. */
+static int gather_shifted(struct job *j, const struct map_root *from, uint64_t *at, uint64_t end, uint64_t shift,
+			  struct map_change *ret, size_t *ret_n, struct error *err)
 {
 	struct disk *d = j->d;
-	uint64_t from = s->from_off / CHUNK_SIZE + (first - s->to_off / CHUNK_SIZE), end = from + count, at = from;
+	uint64_t leaf = UINT64_MAX;
+	unsigned leaves = 0;
+	for (*ret_n = 0; *ret_n < SHIFT_CHUNKS && leaves <= SHIFT_LEAVES; ++*at) {
+		int r = map_seek(d->store, d->domain, from, *at, end, true, at, err);
+		if (r || *at == end)
+			return r;
+		struct map_change *c = &ret[*ret_n];
+		c->chunk = *at + shift;
+		leaves += c->chunk / NODE_FANOUT != leaf;
+		leaf = c->chunk / NODE_FANOUT;
+		if (leaves > SHIFT_LEAVES)
+			return 0;
+		r = map_find(d->store, d->domain, from, *at, &c->object, err);
+		if (r)
+			return r;
+		++*ret_n;
+	}
+	return 0;
+}
+
+/* Chunks that lie elsewhere in the source: holes first, then its data, some at a time, until the commit has enough. */
+static int apply_shifted(struct job *j, const struct splice *s, uint64_t first, uint64_t count, struct error *err)
+{
+	uint64_t shift = first - (s->from_off / CHUNK_SIZE + (first - s->to_off / CHUNK_SIZE)); /* modulo 2^64 */
+	uint64_t at = first - shift + j->at.chunks, end = first - shift + count;
+	size_t n;
 	AUTO_FREE struct map_change *changes = calloc(SHIFT_CHUNKS, sizeof *changes);
 	if (!changes)
 		abort();
-	int r = apply_range(j, &(struct map_root){ .levels = 1 }, first, count, err);
-	while (r == 0 && at < end) {
-		size_t n = 0;
-		while (r == 0 && n < SHIFT_CHUNKS && at < end) {
-			r = map_seek(d->store, d->domain, &s->from, at, end, true, &at, err);
-			if (r || at == end)
-				break;
-			changes[n].chunk = first + (at - from);
-			r = map_find(d->store, d->domain, &s->from, at++, &changes[n++].object, err);
-		}
+	int r = apply_range(j, &(struct map_root){ .levels = 1 }, at + shift, end - at, err);
+	while (r == 0 && at < end && j->nodes.count < COMMIT_NODES) {
+		r = gather_shifted(j, &s->from, &at, end, shift, changes, &n, err);
 		if (r == 0)
 			r = apply_changes(j, changes, n, err);
 	}
+	j->at.chunks = at - (first - shift);
 	return r;
 }
 
+/* All of it, and then j->at is the next one, or a part. */
 static int apply_splice(struct job *j, const struct splice *s, struct error *err)
 {
 	uint64_t first, count;
+	int r = 0;
 	splice_chunks(s, &first, &count);
-	if (count == 0)
-		return 0;
-	if (s->to_off != s->from_off)
-		return apply_shifted(j, s, first, count, err);
-	if (first == 0 && count >= s->from_chunks && count >= div_up(j->size, CHUNK_SIZE) &&
-	    s->from.levels >= map_levels(j->size)) {
+	if (count && s->to_off != s->from_off) {
+		r = apply_shifted(j, s, first, count, err);
+		if (r || j->at.chunks < count)
+			return r;
+	} else if (count && first == 0 && count >= s->from_chunks && count >= div_up(j->size, CHUNK_SIZE) &&
+		   s->from.levels >= map_levels(j->size)) {
 		j->root = s->from; /* wholly the other's */
 		j->levels = s->from.levels;
-		return 0;
+	} else if (count) {
+		r = apply_range(j, &s->from, first, count, err);
 	}
-	return apply_range(j, &s->from, first, count, err);
+	j->at = (struct splice_at){ j->at.i + 1, 0 };
+	return r;
+}
+
+static bool all_applied(const struct job *j) { return !j->c->splices || j->at.i == atomic_load(&j->d->n_splices); }
+
+/* As many as may be in one commit; the others follow in the next. */
+static int apply_splices(struct job *j, struct error *err)
+{
+	int r = 0;
+	j->at = j->d->spliced;
+	while (r == 0 && !all_applied(j) && j->nodes.count < COMMIT_NODES)
+		r = apply_splice(j, &j->d->splices[j->at.i], err);
+	return r;
 }
 
 struct named {
@@ -152,7 +195,8 @@ static void drop_unused_nodes(struct job *j)
 
 static int build_map(struct job *j, struct error *err)
 {
-	size_t steps = (j->cut != OVERLAY_NONE) + (j->n_changes > 0) + 2 * j->c->n_splices;
+	size_t n_splices = j->c->splices ? atomic_load(&j->d->n_splices) : 0;
+	size_t steps = (j->cut != OVERLAY_NONE) + (j->n_changes > 0) + 2 * n_splices;
 	int r = 0;
 	j->root = j->old;
 	j->nodes.count = 0;
@@ -164,8 +208,8 @@ static int build_map(struct job *j, struct error *err)
 		r = apply_range(j, &(struct map_root){ .levels = 1 }, j->cut / CHUNK_SIZE, UINT64_MAX, err);
 	if (r == 0 && j->n_changes)
 		r = apply_changes(j, j->changes, j->n_changes, err);
-	for (size_t i = 0; r == 0 && i < j->c->n_splices; i++)
-		r = apply_splice(j, &j->d->splices[i], err);
+	if (r == 0 && n_splices)
+		r = apply_splices(j, err);
 	if (r == 0 && steps > 1)
 		drop_unused_nodes(j);
 	return r;
@@ -201,7 +245,7 @@ static int call_hook(struct job *j, struct error *err)
 	struct pack_writer *last = j->c->batch->writer;
 	struct fold f = {
 		.number = d->number, .domain = d->domain, .nodes = &j->nodes, .old = j->old, .root = j->root, .size = j->size,
-		.final = j->c->final, .caller = j->c->caller,
+		.final = j->final, .caller = j->c->caller,
 	};
 	int r = 0;
 	for (unsigned i = 0; i < j->n_full && r == 0; i++)
@@ -225,6 +269,7 @@ static int publish(struct job *j, struct error *err)
 			return fail(err, -EFBIG, "the map of disk %" PRIu64 " changes in too many places at once", j->d->number);
 		j->full[j->n_full++] = steal(&j->c->batch->writer);
 	}
+	j->final = j->c->final && all_applied(j);
 	/* After the chunks were read: what a failed sync lost until now may be among them. */
 	if (r == 0)
 		r = overlay_check(j->d->overlay, err);
@@ -245,6 +290,18 @@ static int end_cut(struct job *j, struct error *err)
 	if (r == 0)
 		d->cut = d->cut_since;
 	return r;
+}
+
+/* Those that this commit carried out. While some are left their records stay all: to carry one out again changes nothing. */
+static int end_splices(struct job *j, struct error *err)
+{
+	struct disk *d = j->d;
+	if (atomic_load(&d->n_splices) == 0)
+		return 0;
+	if (all_applied(j))
+		return splices_done(d, err);
+	d->spliced = j->at;
+	return 0;
 }
 
 /* Clear the bits of what was committed and not written to since; `changes` keeps only these. */
@@ -277,7 +334,7 @@ static void settle(struct job *j)
 	if (!overlay_empty(d->overlay) || d->n_splices || d->cut != OVERLAY_NONE)
 		return;
 	atomic_store(&d->absorb.done, 0);
-	if (!j->c->final || atomic_load(&d->size) != d->committed_size)
+	if (!j->final || atomic_load(&d->size) != d->committed_size)
 		return;
 	if (overlay_reset(d->overlay, &fd, NULL))
 		return; /* empty files stay, which does no harm */
@@ -294,8 +351,8 @@ static int take_over(struct job *j, struct error *err)
 	root_store(&d->root, &j->root);
 	d->committed_size = j->size;
 	int r = end_cut(j, err);
-	if (r == 0 && j->c->n_splices)
-		r = splices_done(d, err);
+	if (r == 0 && j->c->splices)
+		r = end_splices(j, err);
 	if (r)
 		return r; /* the overlay keeps everything, and wins */
 	clear_committed(j);

@@ -193,6 +193,7 @@ int splices_done(struct disk *d, struct error *err)
 	if (ftruncate(d->log_fd, 0) || fdatasync(d->log_fd))
 		return fail_errno(err, "cannot empty the log of copies of disk %" PRIu64, d->number);
 	atomic_store(&d->n_splices, 0);
+	d->spliced = (struct splice_at){ 0 };
 	free(steal(&d->splices));
 	close(steal_fd(&d->log_fd));
 	return splices_forget(d->dir, d->number, err);
@@ -295,9 +296,22 @@ static bool share_chunk(const struct splice *a, const struct splice *b)
 	       b->to_off / CHUNK_SIZE < div_up(a->to_off + a->len, CHUNK_SIZE);
 }
 
+/* Map nodes that carrying it out may make: two paths where it shares subtrees with its source, else all that it covers. */
+static uint64_t splice_nodes(const struct splice *s)
+{
+	uint64_t first, count;
+	splice_chunks(s, &first, &count);
+	return 2 * map_levels(MAP_LIMIT) + (s->from_off == s->to_off ? 0 : count / NODE_FANOUT);
+}
+
 static bool must_settle_first(struct disk *d, const struct splice *s)
 {
 	size_t n = atomic_load(&d->n_splices);
+	uint64_t nodes = splice_nodes(s);
+	for (size_t i = 0; i < n; i++)
+		nodes += splice_nodes(&d->splices[i]);
+	if (n > 0 && nodes > SPLICES_NODES)
+		return true;
 	for (size_t i = 0; i < n; i++)
 		if (share_chunk(&d->splices[i], s) && !(i == n - 1 && goes_on(&d->splices[i], s)))
 			return true;

@@ -26,13 +26,14 @@ static void queue_all(struct disk *d)
 
 static int commit_turned(struct disk *d, struct batch *b, bool final, void *caller, struct error *err)
 {
-	struct commit c = { .batch = b, .n_splices = atomic_load(&d->n_splices), .final = final, .caller = caller };
+	struct commit c = { .batch = b, .splices = true, .final = final, .caller = caller };
 	int r = commit_batch(d, &c, err);
 	absorb_turned(d, b, r);
 	return r;
 }
 
-/* Commit what has been absorbed: the last batch, unless chunks of ours came back from the one before. */
+/* Commit what has been absorbed: the last batch, unless chunks of ours came back from the one before, or more was copied than
+ * one commit takes. */
 static int commit_next(struct disk *d, const struct absorb_setbacks *start, unsigned returned, void *caller,
 		       bool *ret_final, struct error *err)
 {
@@ -48,8 +49,10 @@ static int commit_next(struct disk *d, const struct absorb_setbacks *start, unsi
 		absorb_turned(d, b, r);
 		return r;
 	}
-	*ret_final = now.returned == returned;
-	return commit_turned(d, b, *ret_final, caller, err);
+	bool last = now.returned == returned;
+	r = commit_turned(d, b, last, caller, err);
+	*ret_final = last && atomic_load(&d->n_splices) == 0;
+	return r;
 }
 
 /* Once; ERR_STALE: again. */
@@ -114,7 +117,9 @@ int settle_splices_locked(struct disk *d, struct error *err)
 	if (atomic_load(&d->n_splices) == 0)
 		return 0;
 	int r = splices_edges(d, err);
-	return r ? r : until_not_stale(d, commit_splices, NULL, err);
+	while (r == 0 && atomic_load(&d->n_splices))
+		r = until_not_stale(d, commit_splices, NULL, err);
+	return r;
 }
 
 int settle_splices(struct disk *d, struct error *err)

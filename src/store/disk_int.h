@@ -35,6 +35,7 @@
 #define BATCH_CHUNKS 4096u      /* absorbed chunks that are committed at once, at most */
 #define WAITING_MAX 512u        /* chunks (32 MiB) that wait to be absorbed before writers wait */
 #define SPLICES_MAX 4096u
+#define SPLICES_NODES 2048u     /* nodes that carrying out all that are noted may take: whoever reads next waits for it */
 #define MAP_LIMIT ((uint64_t)1 << 48)  /* bytes: what an overlay can hold */
 
 /* A chunk on its way:
@@ -104,6 +105,12 @@ struct splice {
 	uint64_t size;        /* of this disk when it was noted */
 };
 
+/* How far the noted ones are part of the map already: those before `i`, and so many whole chunks of that one. */
+struct splice_at {
+	size_t i;
+	uint64_t chunks;
+};
+
 /* The root, readable without a lock: `turn` is odd while it changes. */
 struct root_cell {
 	_Atomic unsigned turn;
@@ -134,6 +141,7 @@ struct disk {
 	uint64_t cut_since;        /* the part of it that the commit under way does not know; data_lock */
 	struct splice *splices;    /* data_lock for changing */
 	_Atomic size_t n_splices;
+	struct splice_at spliced;  /* data_lock for changing */
 
 	pthread_mutex_t size_lock; /* size and its record in the overlay change together */
 	pthread_mutex_t stripes[STRIPES];
@@ -211,8 +219,8 @@ int batch_writer(struct disk *, struct batch *, struct error *err) MUST_USE; /* 
 /* --- disk_commit.c --- */
 struct commit {
 	struct batch *batch;
-	size_t n_splices;  /* to be carried out: none, or all there are (fold_lock is held) */
-	bool final;
+	bool splices;      /* carry out those that are noted, as many as one commit may (fold_lock is held) */
+	bool final;        /* unless splices are left */
 	void *caller;
 };
 /* Seal, change the map, call the hook, drop from the overlay. ERR_STALE: the chunks must be absorbed again. */

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What one request of somebody may cost all others: nodes of maps that are made, in one commit and for one request. Counted, not
+ * timed. Maps are made of names of chunks that nobody has, so that a gigabyte costs nothing. The commit hook plays the catalog. */
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/cleanup.h"
+#include "base/num.h"
+#include "index_mem.h"
+#include "store/disk_int.h"
+#include "tap.h"
+
+#define DOMAIN 3
+#define MIB ((uint64_t)1 << 20)
+#define GIB ((uint64_t)1 << 30)
+#define TIB ((uint64_t)1 << 40)
+#define COMMIT_MOST 1024u  /* nodes in one commit */
+#define REQUEST_MOST 4096u /* nodes for one request */
+
+static struct store *store;
+static struct index_mem *mem;
+static uint64_t seed;
+
+/* --- the catalog --- */
+
+struct owner {
+	uint64_t number;
+	struct map_root root;
+	uint64_t size;
+	char dir[4200];
+	struct disk *disk;
+	unsigned commits, finals, most; /* nodes in one commit, at most */
+	uint64_t nodes;                 /* in all */
+	unsigned fail_after;            /* commits; 0: never */
+};
+
+static int commit(void *ctx, const struct fold *f, struct error *err)
+{
+	struct owner *o = ctx;
+	if (o->fail_after && --o->fail_after == 0)
+		return fail(err, -ENOSPC, "the catalog was told to fail");
+	for (unsigned n = 0; n < f->n_packs; n++)
+		for (size_t i = 0; i < f->packs[n].n_items; i++)
+			index_mem_insert(mem, DOMAIN, &f->packs[n].items[i].hash, &f->packs[n].items[i].place);
+	o->root = f->root;
+	o->size = f->size;
+	o->commits++;
+	o->finals += f->final;
+	o->nodes += f->nodes->count;
+	o->most = MAX(o->most, (unsigned)f->nodes->count);
+	return 0;
+}
+
+static int hold(void *ctx, uint64_t number, uint32_t domain, const struct map_root *from, uint32_t lender, struct error *err)
+{
+	(void)ctx, (void)number, (void)domain, (void)from, (void)lender, (void)err;
+	return 0;
+}
+
+static void open_disk(struct owner *o)
+{
+	struct error err;
+	struct disk_conf conf = { store, { .commit = commit, .hold = hold, .ctx = o }, o->dir, o->number, DOMAIN, o->root, o->size };
+	if (disk_open(&o->disk, &conf, &err))
+		bail("open: %s", err.text);
+}
+
+static void new_owner(struct owner *o, uint64_t number)
+{
+	*o = (struct owner){ .number = number, .root.levels = 1 };
+	snprintf(o->dir, sizeof o->dir, "%s/overlay", test_folder());
+	mkdir(o->dir, 0700);
+	open_disk(o);
+}
+
+static void end_owner(struct owner *o)
+{
+	disk_close(o->disk);
+	if (disk_forget(o->dir, o->number, NULL))
+		bail("cannot forget a disk");
+}
+
+static void must(int r, const struct error *err)
+{
+	if (r < 0)
+		bail("%s", err->text);
+}
+
+/* --- a source without bytes --- */
+
+static void random_hash(struct hash *ret)
+{
+	for (unsigned i = 0; i < HASH_SIZE; i += 8)
+		put_le64(ret->b + i, test_random(&seed));
+}
+
+/* `count` chunks from the first one on, full of names. */
+static struct map_root dense_map(unsigned count)
+{
+	struct map_change *changes = calloc(count, sizeof *changes);
+	struct map_nodes nodes = { 0 };
+	struct pack_writer *w;
+	struct map_root root = { .levels = 2 };
+	struct error err;
+	size_t n;
+	for (unsigned i = 0; i < count; i++) {
+		changes[i] = (struct map_change){ .chunk = i, .object.domain = DOMAIN };
+		random_hash(&changes[i].object.hash);
+	}
+	must(pack_begin(&w, store->backend, &store->next_pack, &err), &err);
+	must(map_update(store, DOMAIN, &root, 2, changes, count, w, &nodes, &root, &err), &err);
+	must(pack_seal(w, &err), &err);
+	const struct pack_item *items = pack_items(w, &n);
+	for (size_t i = 0; i < n; i++)
+		index_mem_insert(mem, DOMAIN, &items[i].hash, &items[i].place);
+	pack_free(w);
+	map_nodes_free(&nodes);
+	free(changes);
+	return root;
+}
+
+static bool same_chunks(const struct owner *o, uint64_t to, const struct map_root *from, uint64_t chunk, unsigned count)
+{
+	struct object a[256], b[256];
+	struct error err;
+	must(map_find_many(store, DOMAIN, &o->root, to, count, a, &err), &err);
+	must(map_find_many(store, DOMAIN, from, chunk, count, b, &err), &err);
+	for (unsigned i = 0; i < count; i++)
+		if (!hash_equal(&a[i].hash, &b[i].hash))
+			return false;
+	return true;
+}
+
+/* --- copies to places that are not those of the source --- */
+
+#define SOURCE_CHUNKS ((unsigned)(GIB / CHUNK_SIZE))
+#define SPACING (GIB + 4 * MIB)
+
+/* Where copy `i` goes. */
+static uint64_t place_of(unsigned i) { return i * SPACING + (1 + i % 61) * CHUNK_SIZE; }
+
+/* Nodes that the dearest of the requests made. */
+static uint64_t copy_all(struct owner *o, const struct map_root *from, unsigned copies)
+{
+	struct error err;
+	uint64_t dearest = 0;
+	for (unsigned i = 0; i < copies; i++) {
+		uint64_t before = o->nodes;
+		must(disk_copy(o->disk, place_of(i), DOMAIN, from, GIB, 0, GIB, &err), &err);
+		dearest = MAX(dearest, o->nodes - before);
+	}
+	return dearest;
+}
+
+static bool all_there(const struct owner *o, const struct map_root *from, unsigned copies)
+{
+	bool right = true;
+	for (unsigned i = 0; i < copies; i++) {
+		uint64_t first = place_of(i) / CHUNK_SIZE;
+		right &= same_chunks(o, first, from, 0, 256) && same_chunks(o, first + SOURCE_CHUNKS - 256, from, SOURCE_CHUNKS - 256, 256);
+	}
+	return right;
+}
+
+static void test_many_copies(unsigned copies, const struct map_root *from)
+{
+	struct owner o;
+	struct error err;
+	char byte;
+	new_owner(&o, copies);
+	uint64_t dearest = copy_all(&o, from, copies), before = o.nodes;
+	int r = disk_read(o.disk, &byte, 1, (copies - 1) * SPACING, NULL, &err) >= 0 ? 0 : err.code;
+	is_int(r, 0, "a disk with %u copies is read", copies);
+	dearest = MAX(dearest, o.nodes - before);
+	ok(dearest <= REQUEST_MOST, "no copy and no read pays for more than %u nodes (%" PRIu64 ")", REQUEST_MOST, dearest);
+	must(disk_fold(o.disk, NULL, &err), &err);
+	ok(o.most <= COMMIT_MOST, "no commit has more than %u nodes (%u)", COMMIT_MOST, o.most);
+	ok(all_there(&o, from, copies), "what was copied is there");
+	ok(o.finals == 1 && !disk_dirty(o.disk), "the last commit is the final one, and nothing is left over it");
+	end_owner(&o);
+}
+
+/* More than a commit takes, noted at once; the catalog is full in the middle; then the process ends. */
+static void test_interrupted(const struct map_root *from)
+{
+	struct owner o;
+	struct error err;
+	const unsigned copies = 20;
+	new_owner(&o, 7);
+	copy_all(&o, from, copies);
+	o.fail_after = 2;
+	is_int(disk_fold(o.disk, NULL, &err), -ENOSPC, "a fold whose second commit fails");
+	ok(o.commits == 1 && o.finals == 0, "the first one was not final");
+	must(disk_copy(o.disk, copies * SPACING, DOMAIN, from, GIB, 0, MIB, &err), &err);
+	must(disk_copy(o.disk, copies * SPACING + MIB, DOMAIN, from, GIB, MIB, MIB, &err), &err);
+	o.fail_after = 2;
+	is_int(disk_fold(o.disk, NULL, &err), -ENOSPC, "the next one goes on, and fails again");
+	disk_close(o.disk);
+	open_disk(&o);
+	must(disk_fold(o.disk, NULL, &err), &err);
+	ok(all_there(&o, from, copies) && same_chunks(&o, copies * SPACING / CHUNK_SIZE, from, 0, 32), "all is there when another process has folded it");
+	ok(o.finals == 1 && !disk_dirty(o.disk), "and nothing is left over it");
+	end_owner(&o);
+}
+
+/* A copy that is longer than any commit, made longer after a part of it was committed. */
+static void test_longer(const struct map_root *from)
+{
+	struct owner o;
+	struct error err;
+	char byte;
+	const uint64_t size = 16 * SPACING;
+	new_owner(&o, 8);
+	copy_all(&o, from, 16);
+	must(disk_truncate(o.disk, size, &err), &err);
+	must(disk_fold(o.disk, NULL, &err), &err);
+	struct map_root wide = o.root;
+	end_owner(&o);
+	new_owner(&o, 9);
+	must(disk_copy(o.disk, CHUNK_SIZE, DOMAIN, &wide, size, 0, 12 * SPACING, &err), &err);
+	o.fail_after = 2;
+	ok(disk_read(o.disk, &byte, 1, 0, NULL, &err) < 0 && o.commits == 1, "a read meets a failing catalog when a part is committed");
+	must(disk_copy(o.disk, CHUNK_SIZE + 12 * SPACING, DOMAIN, &wide, size, 12 * SPACING, 4 * SPACING, &err), &err);
+	must(disk_fold(o.disk, NULL, &err), &err);
+	bool right = true;
+	for (unsigned i = 0; i < size / CHUNK_SIZE / 64; i++)
+		right &= same_chunks(&o, 1 + i * 64, &wide, i * 64, 64);
+	ok(right && o.most <= COMMIT_MOST, "all of the longer copy is there, in commits of at most %u nodes", COMMIT_MOST);
+	end_owner(&o);
+}
+
+int main(void)
+{
+	struct backend *backend;
+	char path[4200];
+	seed = test_seed();
+	snprintf(path, sizeof path, "%s/pool", test_folder());
+	mem = index_mem_new();
+	if (backend_open_dir(&backend, path, 16, NULL) ||
+	    store_open(&store, backend, index_mem_index(mem), &(struct store_options){ 0 }, NULL))
+		bail("cannot open a store");
+	struct map_root from = dense_map(SOURCE_CHUNKS);
+	test_many_copies(200, &from);
+	test_many_copies(1500, &from);
+	test_interrupted(&from);
+	test_longer(&from);
+	store_close(store);
+	index_mem_free(mem);
+	return done_testing();
+}
