@@ -31,6 +31,9 @@ struct backend_ops {
 	int (*read)(struct backend *, const char *name, void *buf, size_t len, uint64_t offset,
 		    struct error *err);
 
+	/* What read() gave of these bytes was wrong: the next one is to ask the medium, and no cache that is near. NULL: there is none. */
+	void (*forget)(struct backend *, const char *name, size_t len, uint64_t offset);
+
 	/* Required. Its size, or -ENOENT. */
 	int (*size)(struct backend *, const char *name, uint64_t *ret, struct error *err);
 

@@ -358,6 +358,16 @@ static int dir_read(struct backend *b, const char *name, void *buf, size_t len, 
 	return 0;
 }
 
+static void dir_forget(struct backend *b, const char *name, size_t len, uint64_t offset)
+{
+	struct dir *d = dir_of(b);
+	struct file *f;
+	if (pin(d, name, &f, NULL))
+		return;
+	(void)posix_fadvise(f->fd, (off_t)offset, (off_t)len, POSIX_FADV_DONTNEED); /* a hint: else the same is read again */
+	unpin(d, f);
+}
+
 static int dir_size(struct backend *b, const char *name, uint64_t *ret, struct error *err)
 {
 	struct dir *d = dir_of(b);
@@ -463,6 +473,7 @@ static const struct backend_ops dir_ops = {
 	.spool = dir_spool,
 	.put = dir_put,
 	.read = dir_read,
+	.forget = dir_forget,
 	.size = dir_size,
 	.remove = dir_remove,
 	.list = dir_list,

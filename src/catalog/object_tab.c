@@ -5,7 +5,7 @@
  * What works on many objects goes through them in order of key with one cursor a table, so that a leaf page is
  * found once; the packs' live numbers, and what it does to meters, are gathered and written at the end.
  *
- * The value: a byte with the version in its upper half and the kind in its lower (and a bit for what is borrowed), 24 bits of length,
+ * The value: a byte with the version in its upper half and the kind in its lower (and a bit for what is borrowed, one for what is damaged), 24 bits of length,
  * pack, offset, references, payer. What is borrowed has no length, pack and payer, and its lender instead of the offset.
  */
 #include "catalog/object_tab.h"
@@ -21,6 +21,7 @@
 #define OBJECT_VERSION 1
 #define OBJECT_VALUE_SIZE 20
 #define KIND_BORROWED 8u
+#define KIND_DAMAGED 4u
 #define LENGTH_LIMIT (1u << 24)
 #define HASH_PART (OBJECT_KEY_SIZE - 4)
 
@@ -36,8 +37,8 @@ static struct key *object_key(struct key *k, uint32_t domain, const struct hash 
 
 static struct bytes encode(const struct object_row *row, uint8_t ret[OBJECT_VALUE_SIZE])
 {
-	uint32_t borrowed = row->lender ? KIND_BORROWED : 0;
-	put_le32(ret, row->place.length << 8 | OBJECT_VERSION << 4 | borrowed | row->place.kind);
+	uint32_t borrowed = row->lender ? KIND_BORROWED : 0, damaged = row->damaged ? KIND_DAMAGED : 0;
+	put_le32(ret, row->place.length << 8 | OBJECT_VERSION << 4 | borrowed | damaged | row->place.kind);
 	put_le32(ret + 4, row->place.pack);
 	put_le32(ret + 8, borrowed ? row->lender : row->place.offset);
 	put_le32(ret + 12, row->refs);
@@ -51,7 +52,8 @@ static int decode(struct bytes value, struct object_row *ret)
 		return ERR_DAMAGED;
 	uint32_t first = get_le32(value.data), third = get_le32(value.data + 8);
 	bool borrowed = first & KIND_BORROWED;
-	ret->place.kind = first & 15 & ~KIND_BORROWED;
+	ret->place.kind = first & 15 & ~(KIND_BORROWED | KIND_DAMAGED);
+	ret->damaged = first & KIND_DAMAGED;
 	ret->place.length = first >> 8;
 	ret->place.pack = get_le32(value.data + 4);
 	ret->place.offset = borrowed ? 0 : third;
@@ -109,7 +111,7 @@ static int index_find(void *ctx, uint32_t domain, const struct hash *hash, struc
 	r = object_find(txn, domain, hash, &row, &domain);
 	cat_end(&txn);
 	if (r == 0)
-		*ret = (struct found){ row.place, domain };
+		*ret = (struct found){ row.place, domain, row.damaged };
 	return r;
 }
 
@@ -185,48 +187,6 @@ static int change_row(struct edit *e, const struct key *k, const struct object_r
 	return db_cursor_change(e->objects, k, encode(row, value));
 }
 
-/* ---- inserting ---- */
-
-static int insert_one(struct edit *e, uint32_t domain, const struct hash *hash, const struct place *place,
-		      uint32_t payer, bool *ret_inserted)
-{
-	struct key k;
-	uint8_t value[OBJECT_VALUE_SIZE];
-	struct object_row row = { .place = *place, .payer = payer };
-	if (hash_is_none(hash) || !place_is_sound(place))
-		return -EINVAL;
-	int r = db_cursor_insert(e->objects, object_key(&k, domain, hash), encode(&row, value));
-	*ret_inserted = r == 0;
-	if (r)
-		return r == -EEXIST ? 0 : r;
-	r = make_loose(e, &k);
-	return r ? r : gain(e, place, payer);
-}
-
-int object_insert_many(struct cat_txn *txn, uint32_t domain, const struct hash *hashes, const struct place *places,
-		       size_t count, uint64_t payer, uint8_t *ret_inserted)
-{
-	struct edit e;
-	if (payer > UINT32_MAX)
-		return -EOVERFLOW;
-	int r = edit_start(&e, txn);
-	for (size_t i = 0; r == 0 && i < count; i++) {
-		bool inserted = false;
-		r = insert_one(&e, domain, &hashes[i], &places[i], (uint32_t)payer, &inserted);
-		if (ret_inserted)
-			ret_inserted[i] = inserted;
-	}
-	return edit_end(&e, r);
-}
-
-int object_insert(struct cat_txn *txn, uint32_t domain, const struct hash *hash, const struct place *place,
-		  uint64_t payer)
-{
-	uint8_t inserted;
-	int r = object_insert_many(txn, domain, hash, place, 1, payer, &inserted);
-	return r ? r : inserted;
-}
-
 /* ---- references ---- */
 
 static int ref_one(struct edit *e, const struct key *k, struct object_row *row, size_t times)
@@ -264,6 +224,91 @@ static int refer_times(struct edit *e, uint32_t domain, const struct hash *hash,
 		return r == -ENOENT ? ERR_STALE : r;
 	return refer(e, &k, &row, times);
 }
+
+/* ---- inserting, healing ---- */
+
+static int move_row(struct edit *e, const struct key *k, struct object_row *row, const struct place *to)
+{
+	struct place from = row->place;
+	row->place = *to;
+	row->damaged = false;
+	int r = change_row(e, k, row);
+	if (r == 0)
+		r = lose(e, &from, row->payer);
+	return r ? r : gain(e, to, row->payer);
+}
+
+/* What was borrowed is the domain's own now. */
+static int own_row(struct edit *e, const struct key *k, const struct hash *hash, struct object_row *row,
+		   const struct place *place, uint32_t payer)
+{
+	uint32_t lender = row->lender;
+	row->lender = 0;
+	row->place = *place;
+	row->payer = payer;
+	int r = change_row(e, k, row);
+	if (r == 0)
+		r = gain(e, place, payer);
+	return r ? r : refer_times(e, lender, hash, 1, unref_one);
+}
+
+/* The row is there. If its bytes are known to be damaged, these are in their place from now on. */
+static int heal_one(struct edit *e, const struct key *k, const struct hash *hash, const struct place *place,
+		    uint32_t payer, bool *ret_inserted)
+{
+	struct object_row row, theirs;
+	int r = find_row(e, k, &row);
+	if (r || row.place.kind != place->kind)
+		return r;
+	if (!row.lender)
+		return row.damaged ? move_row(e, k, &row, place) : 0;
+	r = db_must_be(object_get(e->txn, row.lender, hash, &theirs));
+	*ret_inserted = r == 0 && theirs.damaged;
+	return *ret_inserted ? own_row(e, k, hash, &row, place, payer) : r;
+}
+
+static int insert_one(struct edit *e, uint32_t domain, const struct hash *hash, const struct place *place,
+		      uint32_t payer, bool *ret_inserted)
+{
+	struct key k;
+	uint8_t value[OBJECT_VALUE_SIZE];
+	struct object_row row = { .place = *place, .payer = payer };
+	if (hash_is_none(hash) || !place_is_sound(place))
+		return -EINVAL;
+	int r = db_cursor_insert(e->objects, object_key(&k, domain, hash), encode(&row, value));
+	*ret_inserted = r == 0;
+	if (r == -EEXIST)
+		return heal_one(e, &k, hash, place, payer, ret_inserted);
+	if (r == 0)
+		r = make_loose(e, &k);
+	return r ? r : gain(e, place, payer);
+}
+
+int object_insert_many(struct cat_txn *txn, uint32_t domain, const struct hash *hashes, const struct place *places,
+		       size_t count, uint64_t payer, uint8_t *ret_inserted)
+{
+	struct edit e;
+	if (payer > UINT32_MAX)
+		return -EOVERFLOW;
+	int r = edit_start(&e, txn);
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		bool inserted = false;
+		r = insert_one(&e, domain, &hashes[i], &places[i], (uint32_t)payer, &inserted);
+		if (ret_inserted)
+			ret_inserted[i] = inserted;
+	}
+	return edit_end(&e, r);
+}
+
+int object_insert(struct cat_txn *txn, uint32_t domain, const struct hash *hash, const struct place *place,
+		  uint64_t payer)
+{
+	uint8_t inserted;
+	int r = object_insert_many(txn, domain, hash, place, 1, payer, &inserted);
+	return r ? r : inserted;
+}
+
+/* ---- many references ---- */
 
 static int compare_hashes(const void *a, const void *b) { return hash_compare(a, b); }
 
@@ -386,11 +431,7 @@ static int move_one(struct edit *e, const struct key *k, const struct place *fro
 		return r;
 	if (row.lender || !same_place(&row.place, from))
 		return -ESTALE;
-	row.place = *to;
-	r = change_row(e, k, &row);
-	if (r == 0)
-		r = lose(e, from, row.payer);
-	return r ? r : gain(e, to, row.payer);
+	return move_row(e, k, &row, to);
 }
 
 int object_move(struct cat_txn *txn, uint32_t domain, const struct hash *hash, const struct place *from,
@@ -403,6 +444,28 @@ int object_move(struct cat_txn *txn, uint32_t domain, const struct hash *hash, c
 	int r = edit_start(&e, txn);
 	if (r == 0)
 		r = move_one(&e, object_key(&k, domain, hash), from, to);
+	return edit_end(&e, r);
+}
+
+/* ---- damage ---- */
+
+static int damaged_one(struct edit *e, const struct bad_object *o)
+{
+	struct key k;
+	struct object_row row;
+	int r = find_row(e, object_key(&k, o->object.domain, &o->object.hash), &row);
+	if (r || row.lender || row.damaged || !same_place(&row.place, &o->place))
+		return r == -ENOENT ? 0 : r;
+	row.damaged = true;
+	return change_row(e, &k, &row);
+}
+
+int object_damaged_many(struct cat_txn *txn, const struct bad_object *objects, size_t count)
+{
+	struct edit e;
+	int r = edit_start(&e, txn);
+	for (size_t i = 0; r == 0 && i < count; i++)
+		r = damaged_one(&e, &objects[i]);
 	return edit_end(&e, r);
 }
 

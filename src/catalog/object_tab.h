@@ -23,6 +23,7 @@ struct object_row {
 	uint32_t lender;    /* domain that it is borrowed from; 0: it is not */
 	uint32_t refs;
 	uint32_t payer; /* disk whose meter counts its bytes (meter_tab.h) */
+	bool damaged;   /* its bytes could not be read; one that is borrowed never says so, its lender's row does */
 };
 
 int object_get(struct cat_txn *, uint32_t domain, const struct hash *, struct object_row *ret) MUST_USE; /* -ENOENT */
@@ -30,12 +31,15 @@ int object_get(struct cat_txn *, uint32_t domain, const struct hash *, struct ob
 int object_find(struct cat_txn *, uint32_t domain, const struct hash *, struct object_row *ret, uint32_t *ret_domain) MUST_USE;
 
 /* 1: inserted with no references (so it is loose), counted live in its pack and paid for by disk `payer`; 0: it was known, nothing
- * changed. -EOVERFLOW when the number of the disk does not fit into a row (32 bits). */
+ * changed. What is known to be damaged is healed instead: it lies at the new place from now on, and only what brought it first pays. One that
+ * is borrowed and damaged becomes the domain's own, with the references that it has (1: what a node names has to be referred to). -EOVERFLOW when the number of the disk does not fit into a row (32 bits). */
 int object_insert(struct cat_txn *, uint32_t domain, const struct hash *, const struct place *, uint64_t payer) MUST_USE;
 /* Many of one domain at once; fast when sorted by hash. ret_inserted (may be NULL) says which were new, 1 or 0 each. ERR_STALE: the
  * row of a pack is missing (it is put before its objects); the transaction must be given up. */
 int object_insert_many(struct cat_txn *, uint32_t domain, const struct hash *, const struct place *, size_t count,
 		       uint64_t payer, uint8_t *ret_inserted) MUST_USE;
+/* These are damaged: those of them that still lie there. */
+int object_damaged_many(struct cat_txn *, const struct bad_object *, size_t count) MUST_USE;
 int object_ref(struct cat_txn *, uint32_t domain, const struct hash *) MUST_USE;   /* ERR_STALE when it is not there */
 int object_unref(struct cat_txn *, uint32_t domain, const struct hash *) MUST_USE; /* at 0: loose. ERR_DAMAGED if it had none */
 

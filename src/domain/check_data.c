@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check_data: every frame of every pack is read, decoded and hashed, whether it lives or not. The
- * damaged ones are remembered, so that check_maps.c can tell which images they are missed in. */
+/* check_data: every frame of every pack is read, decoded and hashed. The
+ * damaged ones are remembered, so that check_maps.c can tell which images they are missed in, and written down, so that nothing
+ * counts on them any more (damage.h). Bytes that nothing counts on may be as they like. */
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -37,8 +38,23 @@ static int list_packs(struct check *c, struct numbers *ret, struct error *err)
 	return check_walked(c, r, "packs", err);
 }
 
+/* Does anything count on these bytes? Those that were healed lie elsewhere by now. */
+static bool is_live(struct check *c, uint32_t domain, const struct pack_item *item)
+{
+	struct cat_txn *txn;
+	struct object_row row;
+	if (cat_begin(c->service->catalog, &txn, NULL))
+		return true;
+	int r = object_get(txn, domain, &item->hash, &row);
+	cat_end(&txn);
+	return r == 0 ? row.place.pack == item->place.pack && row.place.offset == item->place.offset : r != -ENOENT;
+}
+
 static void note_damage(struct check *c, uint32_t domain, const struct pack_item *item)
 {
+	if (!is_live(c, domain, item))
+		return;
+	bad_note(c->service->store->bad, domain, &item->hash, &item->place);
 	c->damage = reallocarray(c->damage, c->n_damage + 1, sizeof *c->damage);
 	if (!c->damage)
 		abort();

@@ -81,7 +81,7 @@ static void on_emptied(void *ctx, uint64_t number) { set_moving(ctx, number, fal
 static int on_commit(void *ctx, const struct fold *f, struct error *err)
 {
 	struct disks *d = ctx;
-	struct disks_commit c = { f, f->caller };
+	struct disks_commit c = { d->service, f, f->caller };
 	struct map_root unpin = f->root;
 	/* What it reads from must not be collected, whatever the catalog says: somebody may delete the disk right
 	 * after this commit. So the pin is there before it. */
@@ -354,6 +354,14 @@ struct quota_disk *disks_quota(struct disks *d, struct disk *disk)
 {
 	WITH_LOCK(&d->lock);
 	return find(d, disk_number(disk))->quota;
+}
+
+void disks_careful(struct disks *d, uint64_t number)
+{
+	WITH_LOCK(&d->lock);
+	struct open_disk *o = find_settled(d, number);
+	if (o)
+		disk_set_careful(o->disk);
 }
 
 void disks_ask_again(struct disks *d, uint64_t number)

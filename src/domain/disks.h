@@ -23,6 +23,8 @@ struct disk_gate {
 	_Atomic uint64_t rounds; /* rises when leave to write, once given, has to be asked for again */
 };
 struct disk_gate *disks_gate(struct disks *, struct disk *);
+/* What is written to it counts on no bytes that were not read (disk_set_careful()). If it is open. */
+void disks_careful(struct disks *, uint64_t number);
 void disks_ask_again(struct disks *, uint64_t number); /* if it is open */
 
 /* What it counts against (quota.h); NULL: nothing. Valid while one has the disk. */

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "catalog/meter_tab.h"
 #include "catalog/object_tab.h"
+#include "domain/damage.h"
 
 /* Sorted copies of what the table wants to be given: hashes and places of the items that are to be known. */
 struct items {
@@ -153,6 +154,8 @@ int disks_commit(struct cat_txn *txn, void *arg, struct error *err)
 		return fail(err, r, "disk %llu is no longer in the catalog", (unsigned long long)f->number);
 	if (!r && row.domain != f->domain) /* it has moved meanwhile */
 		return ERR_STALE;
+	if (!r)
+		r = damage_write_in(txn, c->service);
 	if (!r)
 		r = write_objects(txn, f);
 	if (!r)

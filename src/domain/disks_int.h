@@ -6,6 +6,7 @@
 #include "domain/disks.h"
 
 struct disks_commit {
+	struct service *service;
 	const struct fold *fold;
 	struct disks_final *final; /* for the final fold; may be NULL */
 };

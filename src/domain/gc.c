@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/num.h"
 #include "catalog/ledger_clock.h"
+#include "domain/damage.h"
 #include "domain/gc_int.h"
 #include "domain/ledger.h"
 #include "domain/measure.h"
@@ -215,7 +216,9 @@ static int run_rows(struct gc_work *w, struct error *err)
 
 static int run_objects(struct gc_work *w, struct error *err)
 {
-	int r = gc_loose(w, err);
+	int r = damage_write(w->service, err);
+	if (r == 0)
+		r = gc_loose(w, err);
 	if (r == 0)
 		r = gc_dead_packs(w, err);
 	return r ? r : gc_compact(w, err);

@@ -21,6 +21,7 @@
 #include "catalog/account.h"
 #include "catalog/ledger_clock.h"
 #include "catalog/object_tab.h"
+#include "domain/damage.h"
 #include "domain/disks.h"
 #include "domain/gc.h"
 #include "domain/ledger.h"
@@ -272,6 +273,13 @@ static void stop_ledger(struct service *s)
 		log_warn("The ledger's clock could not be written down: %s", err.text);
 }
 
+static void damage_last(struct service *s)
+{
+	struct error err;
+	if (damage_write(s, &err))
+		log_warn("What is damaged is written down when it is read again: %s", err.text);
+}
+
 static void measure_last(struct service *s)
 {
 	struct error err;
@@ -316,6 +324,7 @@ void service_close(struct service *s)
 	if (s->disks) {
 		disks_free(s->disks);
 		measure_last(s);
+		damage_last(s);
 	}
 	quotas_free(s->quotas);
 	gc_free(s->gc);

@@ -80,6 +80,8 @@ int upload_reopen(struct service *s, const struct who *w, uint64_t disk_node, st
 	int r = tree_disk(s, w, disk_node, &d, err);
 	if (!r)
 		r = may_now(s, w, MAY_CHANGE, &d.image, err);
+	if (!r && d.image.expect_sha) /* all of it must be readable, not only what is new */
+		disks_careful(s->disks, d.row.no);
 	if (r || !d.is_main || is_being_written(&d) || image_is_running(&d.image))
 		return r;
 	return act_run(&a, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ops_data: bytes. Judged by the file's opener: the uid of a write-back is nobody's. */
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,6 +38,16 @@ static int note_read(struct ask *a, struct file *f)
 	return r;
 }
 
+/* Damage is nobody's mistake, and yet there is something to do. */
+static int say_cure(struct ask *a, int r)
+{
+	size_t len = strlen(a->err.text);
+	if (r == ERR_DAMAGED)
+		snprintf(a->err.text + len, sizeof a->err.text - len, ". Upload the same image once more, under any name: "
+			 "that heals it here too");
+	return r;
+}
+
 static void read_disk(struct ask *a, struct file *f, size_t size, off_t offset)
 {
 	gc_note_use(a->front->service->gc);
@@ -46,7 +57,7 @@ static void read_disk(struct ask *a, struct file *f, size_t size, off_t offset)
 		    : f->pinned ? disk_read_map(f->disk, &f->root, f->size, buf, MIN(size, SESSION_ROOM), (uint64_t)offset, &a->err)
 				: disk_read(f->disk, buf, MIN(size, SESSION_ROOM), (uint64_t)offset, &f->ahead, &a->err);
 	if (n < 0)
-		reply_error(a, (int)n);
+		reply_error(a, say_cure(a, (int)n));
 	else
 		fuse_reply_buf(a->req, buf, (size_t)n);
 }

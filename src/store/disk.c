@@ -172,6 +172,8 @@ void disk_close(struct disk *d)
 	free(d);
 }
 
+void disk_set_careful(struct disk *d) { atomic_store(&d->careful, true); }
+
 uint64_t disk_number(const struct disk *d) { return d->number; }
 uint32_t disk_domain(const struct disk *d) { return d->domain; }
 void disk_set_domain(struct disk *d, uint32_t domain) { d->domain = domain; }

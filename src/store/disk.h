@@ -91,6 +91,10 @@ uint64_t disk_number(const struct disk *);
 uint64_t disk_size(struct disk *);
 uint32_t disk_domain(const struct disk *);
 void disk_set_domain(struct disk *, uint32_t domain); /* while it has no map and no copies; a commit under way must meet ERR_STALE */
+
+/* What is written from here on counts on what the pool has already (deduplication) only once that was read and compared. */
+void disk_set_careful(struct disk *);
+
 struct map_root disk_root(struct disk *); /* of the map alone; complete only if !disk_dirty() */
 bool disk_dirty(struct disk *);           /* overlay or splices hold something */
 uint64_t disk_overlay_bytes(struct disk *);

@@ -14,13 +14,16 @@ int batch_writer(struct disk *d, struct batch *b, struct error *err)
 	struct pack_writer *writer;
 	{
 		WITH_LOCK(&d->absorb.lock);
-		if (b->writer)
+		if (b->writer) {
+			pack_set_careful(b->writer, d->careful);
 			return 0;
+		}
 	}
 	int r = pack_begin(&writer, d->store->backend, &d->store->next_pack, err);
 	if (r)
 		return r;
 	WITH_LOCK(&d->absorb.lock);
+	pack_set_careful(writer, d->careful);
 	if (b->writer) /* another thread was faster */
 		pack_free(writer);
 	else

@@ -183,13 +183,19 @@ static int bring_back(struct disk *d, const struct piece *p, bool *ret_written, 
 	return r == ERR_FULL ? 0 : r;
 }
 
+static bool is_stored(struct disk *d, const struct piece *p)
+{
+	return d->careful ? store_has_bytes(d->store, d->domain, OBJECT_CHUNK, &p->hash, p->data)
+			  : store_has(d->store, d->domain, &p->hash);
+}
+
 static int absorb_group(struct disk *d, struct group *g, bool *ret_written, struct error *err)
 {
 	int r = 0;
 	store_idle(d->store, hash_all, g);
 	for (unsigned i = 0; i < g->count; i++) {
 		struct piece *p = &g->pieces[i];
-		p->wanted = !hash_is_none(&p->hash) && !store_has(d->store, d->domain, &p->hash);
+		p->wanted = !hash_is_none(&p->hash) && !is_stored(d, p);
 	}
 	store_idle(d->store, compress_all, g);
 	for (unsigned i = 0; i < g->count; i++) {

@@ -123,6 +123,7 @@ struct disk {
 	char *dir;
 	uint64_t number;
 	_Atomic uint32_t domain;
+	_Atomic bool careful; /* disk_set_careful() */
 	struct overlay *overlay;
 
 	pthread_mutex_t fold_lock; /* guards held, n_held, log_fd, log_count */

@@ -9,11 +9,20 @@
 #ifndef IMAGEFS_STORE_INDEX_H
 #define IMAGEFS_STORE_INDEX_H
 
+#include <stdbool.h>
+
 #include "store/chunk.h"
 
 struct found {
 	struct place place;
 	uint32_t domain; /* in which it lies: the one that was asked for, or its lender */
+	bool damaged;    /* it is known that its bytes cannot be read (bad.h): nothing new may count on them */
+};
+
+/* An object whose bytes at that place cannot be read. */
+struct bad_object {
+	struct object object; /* its domain is the one in which it lies */
+	struct place place;
 };
 
 struct index {

@@ -31,6 +31,10 @@ int pack_begin(struct pack_writer **ret, struct backend *, _Atomic uint32_t *num
 int pack_add(struct pack_writer *, const struct hash *, enum object_kind, const void *frame, size_t len,
 	     struct error *err) MUST_USE;
 
+/* Whether what goes in besides may count on what the pool is said to have only once that was read (store_make()). Thread-safe. */
+void pack_set_careful(struct pack_writer *, bool);
+bool pack_is_careful(const struct pack_writer *);
+
 /* Does this writer have it already? Thread-safe. */
 bool pack_has(struct pack_writer *, const struct hash *);
 

@@ -30,6 +30,7 @@ struct pack_writer {
 	struct backend *backend;
 	_Atomic uint32_t *numbers;
 	int spool;
+	_Atomic bool careful;
 
 	pthread_mutex_t lock; /* guards everything below */
 	pthread_cond_t landed; /* in_flight became 0 */
@@ -168,6 +169,9 @@ int pack_add(struct pack_writer *w, const struct hash *hash, enum object_kind ki
 		(void)sync_file_range(w->spool, from, step, SYNC_FILE_RANGE_WRITE);
 	return 0;
 }
+
+void pack_set_careful(struct pack_writer *w, bool careful) { atomic_store(&w->careful, careful); }
+bool pack_is_careful(const struct pack_writer *w) { return atomic_load(&w->careful); }
 
 bool pack_has(struct pack_writer *w, const struct hash *hash)
 {

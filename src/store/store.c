@@ -56,6 +56,7 @@ int store_open(struct store **ret, struct backend *backend, struct index index, 
 	s->backend = backend;
 	s->index = index;
 	s->chunks = cache_new(o->chunk_cache ? o->chunk_cache : CHUNK_CACHE_DEFAULT, CHUNK_SIZE);
+	s->bad = bad_new();
 	s->nodes = cache_new(o->node_cache ? o->node_cache : NODE_CACHE_DEFAULT, NODE_SIZE);
 	s->workers = workers_new("compress", threads, COMPRESS_QUEUE);
 	s->prefetch = workers_new("prefetch", threads, PREFETCH_QUEUE);
@@ -75,6 +76,7 @@ void store_close(struct store *s)
 	workers_free(s->idle);
 	cache_free(s->chunks);
 	cache_free(s->nodes);
+	bad_free(s->bad);
 	s->backend->ops->close(s->backend);
 	free(s);
 }
@@ -94,10 +96,8 @@ struct load {
 	uint32_t domain; /* in which it was found */
 };
 
-/* Read, decode and verify the object at a place: a cache_load. */
-static int load_object(void *ctx, void *buf, struct error *err)
+static int load_once(const struct load *l, void *buf, struct error *err)
 {
-	struct load *l = ctx;
 	const struct place *p = &l->place;
 	uint8_t frame[FRAME_MAX];
 	int r = pack_read_frame(l->store->backend, p, frame, err);
@@ -112,6 +112,23 @@ static int load_object(void *ctx, void *buf, struct error *err)
 	return r ? fail(err, r, "cannot decompress the %u bytes at offset %u of pack-%08x: %s", p->length,
 			p->offset, p->pack, strerror(-r))
 		 : 0;
+}
+
+static bool is_unreadable(int r) { return r == ERR_DAMAGED || r == -EIO; }
+
+/* Read, decode and verify the object at a place: a cache_load. What went wrong may have gone wrong on the way from the medium, so
+ * it is read from there a second time. */
+static int load_object(void *ctx, void *buf, struct error *err)
+{
+	const struct load *l = ctx;
+	int r = load_once(l, buf, err);
+	if (!is_unreadable(r))
+		return r;
+	char name[20];
+	struct backend *b = l->store->backend;
+	if (b->ops->forget)
+		b->ops->forget(b, pack_name(l->place.pack, name), l->place.length, l->place.offset);
+	return load_once(l, buf, err);
 }
 
 static int find_place(struct store *s, uint32_t domain, enum object_kind kind, const struct hash *hash,
@@ -148,6 +165,8 @@ static int with_place(struct store *s, uint32_t domain, enum object_kind kind, c
 		l.domain = found.domain;
 		r = act(&l, arg, &trouble);
 	}
+	if (l.place.pack && (is_unreadable(r) || r == -ENOENT))
+		bad_note(s->bad, l.domain, hash, &l.place);
 	if (r == -ENOENT)
 		return fail(err, ERR_DAMAGED, "pack-%08x is gone, and with it an object at offset %u", l.place.pack,
 			    l.place.offset);
@@ -252,17 +271,46 @@ void store_idle(struct store *s, work_fn fn, void *arg)
 
 /* --- making --- */
 
+static bool find_good(struct store *s, uint32_t domain, const struct hash *hash, struct found *ret)
+{
+	return s->index.find(s->index.ctx, domain, hash, ret) == 0 && !ret->damaged && !bad_has(s->bad, &ret->place);
+}
+
 bool store_has(struct store *s, uint32_t domain, const struct hash *hash)
 {
 	struct found found;
-	return s->index.find(s->index.ctx, domain, hash, &found) == 0;
+	return find_good(s, domain, hash, &found);
+}
+
+/* Not by the cache, whose bytes may be better than the pool's. */
+static int compare_at(struct load *l, void *arg, struct error *err)
+{
+	uint8_t buf[CHUNK_SIZE];
+	int r = load_object(l, buf, err);
+	if (r == 0 && memcmp(buf, arg, object_size(l->place.kind)))
+		r = fail(err, ERR_DAMAGED, "pack-%08x holds something else at offset %u than it should", l->place.pack,
+			 l->place.offset);
+	return r;
+}
+
+bool store_has_bytes(struct store *s, uint32_t domain, enum object_kind kind, const struct hash *hash, const void *data)
+{
+	struct found found;
+	void *same = (void *)(uintptr_t)data; /* it is only looked at */
+	return find_good(s, domain, hash, &found) && with_place(s, domain, kind, hash, compare_at, same, NULL) == 0;
+}
+
+static bool may_count_on(struct store *s, const struct pack_writer *writer, uint32_t domain, enum object_kind kind,
+			 const struct hash *hash, const void *data)
+{
+	return pack_is_careful(writer) ? store_has_bytes(s, domain, kind, hash, data) : store_has(s, domain, hash);
 }
 
 int store_make(struct store *s, struct pack_writer *writer, uint32_t domain, enum object_kind kind,
 	       const struct hash *hash, const void *data, struct error *err)
 {
 	uint8_t frame[FRAME_MAX];
-	if (pack_has(writer, hash) || store_has(s, domain, hash))
+	if (pack_has(writer, hash) || may_count_on(s, writer, domain, kind, hash, data))
 		return 0;
 	int n = codec_pack(s->level, data, object_size(kind), frame);
 	if (n < 0)

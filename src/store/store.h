@@ -13,6 +13,7 @@
 
 #include "base/workers.h"
 #include "store/cache.h"
+#include "store/bad.h"
 #include "store/index.h"
 #include "store/pack.h"
 
@@ -28,6 +29,7 @@ struct store {
 	struct backend *backend; /* owned */
 	struct index index;
 	struct cache *chunks, *nodes;
+	struct bad *bad;           /* what could not be read */
 	struct workers *workers;   /* jobs of compression */
 	struct workers *prefetch;  /* jobs of reading ahead */
 	struct workers *idle;      /* jobs for store_idle() */
@@ -42,7 +44,7 @@ int store_open(struct store **ret, struct backend *, struct index, const struct 
 	       struct error *err) MUST_USE;
 void store_close(struct store *); /* every user must be done */
 
-/* One chunk or node, pinned in the cache. hash_none is not allowed here: callers know their holes.
+/* One chunk or node, pinned in the cache. What fails is read once more, from the medium, before it is taken for damaged. hash_none is not allowed here: callers know their holes.
  * *ret_domain (may be NULL) is where it lies, and where what a node names is to be looked up.
  * ERR_DAMAGED when it cannot be verified; -ENOENT becomes ERR_DAMAGED too (something refers to it).
  * A pack that was compacted away under the reader is looked up again by itself. */
@@ -66,10 +68,15 @@ void store_stat(struct store *, struct store_stat *ret);
  * catalog, makes others wait for a processor that is never idle. So `fn` takes no lock and touches nothing that others do. */
 void store_idle(struct store *, work_fn fn, void *arg);
 
-/* Is it there already (for deduplication)? What only other domains have is not. */
+/* Is it there already (for deduplication)? What only other domains have is not, and what is known to be damaged is not. */
 bool store_has(struct store *, uint32_t domain, const struct hash *);
 
-/* Put one object into the writer unless index or writer has it. Compresses in the calling thread.
+/* The same for who has its bytes, and trusts nobody: they are read from the pool and compared. What cannot be read is known to be
+ * damaged from then on. */
+bool store_has_bytes(struct store *, uint32_t domain, enum object_kind, const struct hash *, const void *data);
+
+/* Put one object into the writer unless index or writer has it (a careful writer takes no index's word: store_has_bytes()). Compresses in
+ * the calling thread.
  * `data` has object_size(kind) bytes and is not all zero; *hash is its hash. ERR_FULL: see pack.h. */
 int store_make(struct store *, struct pack_writer *, uint32_t domain, enum object_kind, const struct hash *,
 	       const void *data, struct error *err) MUST_USE;

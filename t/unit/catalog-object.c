@@ -72,13 +72,44 @@ static int put_packs(struct cat_txn *txn, void *arg, struct error *err)
 
 /* ---- one random step, in the table and in the model; false: they do not agree ---- */
 
+/* What comes in in place of what is damaged. Answers what object_insert() has to. */
+static int heal(struct model *m, struct model_object *o, uint32_t i, const struct place *p, uint32_t payer)
+{
+	struct model_object *lent = o->row.lender ? &m->objects[domain_index(o->row.lender)][i] : o;
+	if (o->row.place.kind != p->kind || !lent->row.damaged)
+		return 0;
+	if (o->row.lender) {
+		lent->row.refs--;
+		lent->lent--;
+		o->row = (struct object_row){ .place = *p, .refs = o->row.refs, .payer = payer };
+		live(m, p, payer, 1);
+		return 1;
+	}
+	live(m, &o->row.place, o->row.payer, -1);
+	live(m, p, o->row.payer, 1);
+	o->row.place = *p;
+	o->row.damaged = false;
+	return 0;
+}
+
+static bool step_damage(struct model *m, struct cat_txn *txn, unsigned d, uint32_t i)
+{
+	struct model_object *o = &m->objects[d][i];
+	struct bad_object bad = { { hash_at(i), domain_at(d) }, o->row.place };
+	if (below(m, 4) == 0)
+		bad.place.offset ^= 1; /* it has moved meanwhile */
+	else
+		o->row.damaged |= o->there && !o->row.lender;
+	return object_damaged_many(txn, &bad, 1) == 0;
+}
+
 static bool step_insert(struct model *m, struct cat_txn *txn, unsigned d, uint32_t i)
 {
 	struct hash h = hash_at(i);
 	struct place p = any_place(m);
 	struct model_object *o = &m->objects[d][i];
 	uint32_t payer = (uint32_t)below(m, PAYERS);
-	int want = !o->there;
+	int want = o->there ? heal(m, o, i, &p, payer) : 1;
 	if (!o->there) {
 		*o = (struct model_object){ true, { .place = p, .payer = payer }, 0 };
 		live(m, &p, payer, 1);
@@ -141,6 +172,7 @@ static bool step_move(struct model *m, struct cat_txn *txn, unsigned d, uint32_t
 		live(m, &from, o->row.payer, -1);
 		live(m, &to, o->row.payer, 1);
 		o->row.place = to;
+		o->row.damaged = false;
 	}
 	return object_move(txn, domain_at(d), &h, &from, &to) == want;
 }
@@ -214,7 +246,7 @@ static bool step(struct model *m, struct cat_txn *txn)
 {
 	unsigned d = (unsigned)below(m, DOMAINS);
 	uint32_t i = (uint32_t)below(m, OBJECTS);
-	switch (below(m, 12)) {
+	switch (below(m, 14)) {
 	case 0:
 	case 1: return step_insert(m, txn, d, i);
 	case 2: return step_ref(m, txn, d, i);
@@ -226,6 +258,8 @@ static bool step(struct model *m, struct cat_txn *txn)
 	case 8: return step_claim(m, txn, d);
 	case 9:
 	case 10: return step_take(m, txn, d, i);
+	case 11:
+	case 12: return step_damage(m, txn, d, i);
 	default: return step_many(m, txn, d, false);
 	}
 }
@@ -235,7 +269,7 @@ static bool step(struct model *m, struct cat_txn *txn)
 static bool same_row(const struct object_row *a, const struct object_row *b)
 {
 	return a->refs == b->refs && a->lender == b->lender && a->place.pack == b->place.pack && a->place.offset == b->place.offset &&
-	       a->place.length == b->place.length && a->place.kind == b->place.kind && a->payer == b->payer;
+	       a->place.length == b->place.length && a->place.kind == b->place.kind && a->payer == b->payer && a->damaged == b->damaged;
 }
 
 static unsigned count_model(const struct model *m, bool loose_only)
@@ -446,6 +480,32 @@ static int borrowing(struct cat_txn *txn, void *arg, struct error *err)
 	return -ECANCELED;
 }
 
+/* Damaged in 1, from which 2 borrows it: 2 brings it again, then 1 does. */
+static int healing(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct hash h = hash_at(90007);
+	struct place p = { 1, 77, 10, OBJECT_NODE }, anew = { 2, 99, 12, OBJECT_NODE };
+	struct bad_object bad = { { h, 1 }, { 1, 78, 10, OBJECT_NODE } };
+	struct object_row row;
+	uint32_t domain = 0;
+	(void)arg, (void)err;
+	is_int(object_insert(txn, 1, &h, &p, 0) + object_take(txn, 2, &h, 1), 1, "inserted, and borrowed");
+	is_int(object_damaged_many(txn, &bad, 1), 0, "what lies elsewhere by now");
+	ok(object_get(txn, 1, &h, &row) == 0 && !row.damaged, "is not damaged");
+	is_int(object_insert(txn, 1, &h, &anew, 0), 0, "what is not damaged");
+	ok(object_get(txn, 1, &h, &row) == 0 && row.place.pack == 1, "stays where it is");
+	bad.place = p;
+	is_int(object_damaged_many(txn, &bad, 1), 0, "it is damaged");
+	ok(object_find(txn, 2, &h, &row, &domain) == 0 && domain == 1 && row.damaged, "which is found by whoever borrows it");
+	is_int(object_insert(txn, 2, &h, &anew, 3), 1, "they bring it again");
+	ok(object_find(txn, 2, &h, &row, &domain) == 0 && domain == 2 && row.refs == 1 && row.place.pack == 2 && row.payer == 3,
+	   "and have it for themselves, with the references that there were");
+	ok(object_get(txn, 1, &h, &row) == 0 && row.refs == 0 && row.damaged, "the lender's is still damaged, and lent no more");
+	is_int(object_insert(txn, 1, &h, &anew, 3), 0, "it comes in there too");
+	ok(object_get(txn, 1, &h, &row) == 0 && !row.damaged && row.place.offset == 99 && row.payer == 0, "and is healed");
+	return -ECANCELED;
+}
+
 static int pack_life(struct cat_txn *txn, void *arg, struct error *err)
 {
 	struct pack_row row = { 500, 3, 7, 1 << 20, 0, 0, 7 }, got;
@@ -494,6 +554,7 @@ static void test_promises(void)
 	is_int(cat_write(cat, stale_many, NULL, NULL), ERR_STALE, "references to what is missing are stale");
 	is_int(cat_write(cat, prefix_is_enough, NULL, NULL), -ECANCELED, "short hashes");
 	is_int(cat_write(cat, borrowing, NULL, NULL), -ECANCELED, "borrowing");
+	is_int(cat_write(cat, healing, NULL, NULL), -ECANCELED, "healing");
 	is_int(cat_write(cat, pack_life, NULL, NULL), 0, "packs come and go");
 	is_int(cat_write(cat, damage, NULL, NULL), -ECANCELED, "damage is told");
 	ok(cat_begin(cat, &txn, NULL) == 0 && object_get(txn, 1, &h, &row) == -ENOENT, "nothing of that was kept");

@@ -276,7 +276,7 @@ static int find_late(void *ctx, uint32_t domain, const struct hash *h, struct fo
 	struct late *l = ctx;
 	if (l->times > 0) {
 		l->times--;
-		*ret = (struct found){ l->old, domain };
+		*ret = (struct found){ .place = l->old, .domain = domain };
 		return 0;
 	}
 	return l->real.find(l->real.ctx, domain, h, ret);
@@ -430,6 +430,89 @@ static void test_single_flight(void)
 	store_close(s);
 }
 
+/* A pool whose next reads give other bytes than it has, or none. */
+static struct {
+	const struct backend_ops *real;
+	struct backend_ops ops;
+	int lies, errors, code;
+	unsigned forgotten;
+} bent;
+
+static int read_bent(struct backend *b, const char *name, void *buf, size_t len, uint64_t offset, struct error *err)
+{
+	if (bent.errors > 0 && bent.errors--)
+		return fail(err, bent.code, "the medium has a bad day");
+	int r = bent.real->read(b, name, buf, len, offset, err);
+	if (bent.lies > 0 && bent.lies--)
+		((uint8_t *)buf)[len / 2] ^= 0x20;
+	return r;
+}
+
+static void forget_bent(struct backend *b, const char *name, size_t len, uint64_t offset)
+{
+	bent.forgotten++;
+	bent.real->forget(b, name, len, offset);
+}
+
+static bool known_bad(struct store *s, uint64_t n)
+{
+	struct place p = place_of(1, OBJECT_CHUNK, n);
+	return bad_has(s->bad, &p);
+}
+
+/* Only what is wrong twice is wrong. */
+static void test_read_again(void)
+{
+	struct store *s = must_open(&(struct store_options){ 0 });
+	struct hash h = hash_for(OBJECT_CHUNK, 703);
+	make_pack(s, 1, 700, 10);
+	bent.real = s->backend->ops;
+	bent.ops = *bent.real;
+	bent.ops.read = read_bent;
+	bent.ops.forget = forget_bent;
+	s->backend->ops = &bent.ops;
+	bent.lies = 1;
+	is_int(get(s, 1, OBJECT_CHUNK, 700, NULL), 0, "bytes that were wrong once are read again");
+	is_int(bent.forgotten, 1, "not from a cache that is near");
+	bent.errors = 1, bent.code = -EIO;
+	is_int(get(s, 1, OBJECT_CHUNK, 701, NULL), 0, "so is what could not be read once");
+	bent.errors = 1, bent.code = -ENOMEM;
+	is_int(get(s, 1, OBJECT_CHUNK, 702, NULL), -ENOMEM, "no memory is no reason to read again");
+	ok(!known_bad(s, 700) && !known_bad(s, 701) && !known_bad(s, 702), "and none of them is taken for damaged");
+	bent.lies = 2;
+	is_int(get(s, 1, OBJECT_CHUNK, 703, NULL), ERR_DAMAGED, "what is wrong twice is damaged");
+	ok(known_bad(s, 703) && !store_has(s, 1, &h), "and nothing counts on it any more");
+	is_int(get(s, 1, OBJECT_CHUNK, 703, NULL), 0, "though it may be read again");
+	s->backend->ops = bent.real;
+	store_close(s);
+}
+
+/* A careful writer reads what it counts on. */
+static void test_careful(void)
+{
+	struct store *s = must_open(&(struct store_options){ 0 });
+	struct pack_writer *w = begin(s);
+	make_pack(s, 1, 720, 3);
+	is_int(get(s, 1, OBJECT_CHUNK, 721, NULL), 0, "a chunk is in the cache");
+	damage(1, OBJECT_CHUNK, 721, 40);
+	is_int(make(s, w, 1, OBJECT_CHUNK, 721), 0, "its bytes come in again");
+	is_int(make(s, w, 1, OBJECT_CHUNK, 722), 0, "and others");
+	struct hash h1 = hash_for(OBJECT_CHUNK, 721), h2 = hash_for(OBJECT_CHUNK, 722);
+	ok(!pack_has(w, &h1), "a writer that is not careful counts on the pool");
+	pack_set_careful(w, true);
+	is_int(make(s, w, 1, OBJECT_CHUNK, 721), 0, "a careful one");
+	ok(pack_has(w, &h1), "reads it, whatever the cache has, and takes the bytes");
+	is_int(make(s, w, 1, OBJECT_CHUNK, 722), 0, "what can be read");
+	ok(!pack_has(w, &h2), "is not stored once more");
+	ok(known_bad(s, 721) && !store_has(s, 1, &h1), "the damage is known from then on");
+	struct bad_object list[BAD_MOST];
+	is_int(bad_list(s->bad, list), 1, "it is in the list");
+	bad_done(s->bad, list, 1);
+	ok(!bad_any(s->bad), "until it was written down");
+	pack_free(w);
+	store_close(s);
+}
+
 static void test_full(void)
 {
 	struct store *s = must_open(&(struct store_options){ .level = 1 });
@@ -463,6 +546,8 @@ int main(void)
 	test_readers_and_compaction();
 	test_prefetch();
 	test_single_flight();
+	test_read_again();
+	test_careful();
 	test_full();
 	index_mem_free(known);
 	return done_testing();
