@@ -236,14 +236,7 @@ int act_symlink(struct service *s, const struct who *w, uint64_t parent, const c
 {
 	struct act a = { .service = s, .who = w, .operation = "alias", .fn = do_symlink, .parent = parent, .name = name, .text = text };
 	int r = act_run(&a, err);
-	if (r)
-		return r;
-	if (node_is_in_image(parent)) {
-		tree_fill_link(ret, a.result, clock_real());
-		ret->fleeting = true;
-		return 0;
-	}
-	return finish_entry(&a, ret, err);
+	return r ? r : finish_entry(&a, ret, err);
 }
 
 /* ---- files in an image --------------------------------------------------------------------------- */

@@ -151,7 +151,7 @@ static int unlink_scratch(struct cat_txn *txn, struct act *a, const struct image
 static int unlink_in_image(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct image i;
-	struct entry ignored;
+	uint64_t ignored;
 	uint8_t key;
 	int r = image_get(txn, node_number(a->parent), &i);
 	if (!r && i.replaced_by && !i.shelf.trash && strcmp(a->name, "replaced-by") == 0)

@@ -61,6 +61,9 @@ static inline enum node_kind node_kind(uint64_t node) { return (enum node_kind)(
 static inline uint64_t node_number(uint64_t node) { return node >> 8 & 0xffffffffffff; }
 static inline unsigned node_slot(uint64_t node) { return node & 0xff; }
 
+/* Another file of the same thing. */
+static inline uint64_t node_beside(uint64_t node, unsigned slot) { return (node & ~(uint64_t)0xff) | slot; }
+
 static inline uint64_t node_disk(uint64_t disk) { return node_make(NODE_DISK, disk, SLOT_DISK); }
 static inline uint64_t node_image(uint64_t number, unsigned slot) { return node_make(NODE_IMAGE, number, slot); }
 static inline uint64_t node_shared(uint64_t image) { return node_make(NODE_SHARED, image, SLOT_DIR); }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* tree: lookup and attributes. Listings are in tree_list.c, paths and links in tree_path.c. */
+/* tree: lookup. Attributes are in tree_attr.c, listings in tree_list.c, paths and links in tree_path.c. */
 #include "domain/tree.h"
 
 #include <stdio.h>
@@ -94,42 +94,6 @@ bool tree_may_write(const struct who *w, uint64_t node)
 	return (f == FILE_POLICY || f == FILE_REGION || f == FILE_ACCOUNT) && tree_may_configure(w, node, NULL) == 0;
 }
 
-/* ---- attributes ------------------------------------------------------------------------------ */
-
-static void fill_generated(const struct tree_ask *a, struct entry *e, uint64_t node)
-{
-	tree_fill_file(e, node, a->service->started, tree_may_write(a->who, node));
-}
-
-void tree_fill_dir(struct entry *e, uint64_t node, int64_t time)
-{
-	*e = (struct entry){ .node = node, .mode = S_IFDIR | 0755, .mtime = time, .ctime = time };
-}
-
-void tree_fill_file(struct entry *e, uint64_t node, int64_t time, bool writable)
-{
-	*e = (struct entry){ .node = node, .mode = S_IFREG | (writable ? 0644 : 0444), .mtime = time, .ctime = time, .fleeting = true };
-}
-
-void tree_fill_link(struct entry *e, uint64_t node, int64_t time)
-{
-	*e = (struct entry){ .node = node, .mode = S_IFLNK | 0777, .mtime = time, .ctime = time };
-}
-
-void tree_fill_image(struct entry *e, const struct image *i)
-{
-	if (i->kind == KIND_ALIAS) {
-		tree_fill_link(e, node_image(i->node, SLOT_DIR), i->changed);
-		e->size = strlen(i->target);
-		return;
-	}
-	tree_fill_dir(e, node_image(i->node, SLOT_DIR), i->created);
-	e->ctime = i->changed;
-	e->mode = S_IFDIR | (i->is_protected ? 0555 : 0755);
-	if (i->shelf.type == TYPE_MARKETPLACE && !i->published)
-		e->mode &= ~(mode_t)077;
-}
-
 const char *image_disk_name(const struct image *i)
 {
 	if (!i->disk)
@@ -143,42 +107,6 @@ bool image_is_settled(const struct image *i)
 	return s != STATE_PENDING && s != STATE_FAILED;
 }
 
-int tree_fill_disk(struct service *s, struct cat_txn *txn, struct entry *e, const struct image *i, uint64_t number, struct error *err)
-{
-	struct disk_row row;
-	int r = disk_row_get(txn, number, &row);
-	if (r)
-		return fail(err, r, "disk %llu is gone", (unsigned long long)number);
-	*e = (struct entry){
-		.node = node_disk(number), .mode = S_IFREG | 0644, .size = row.size, .stored = row.stored,
-		.mtime = row.mtime, .ctime = i->changed, .fleeting = true,
-	};
-	if (number == i->disk && image_is_settled(i) && i->shelf.type != TYPE_INSTANCE)
-		return 0;
-	struct disk *disk;
-	r = disks_get(s->disks, number, &disk, err);
-	if (r)
-		return r;
-	e->size = disk_size(disk);
-	e->stored = row.stored + disk_overlay_stored(disk);
-	if (!image_is_settled(i))
-		e->mtime = 0;
-	disks_put(s->disks, &disk);
-	return 0;
-}
-
-int tree_fill_setting(const struct tree_ask *a, struct entry *e, const struct image *i, enum setting_key key)
-{
-	char value[SETTING_MAX + 1];
-	unsigned len;
-	int r = setting_get(a->txn, i->node, key, value, sizeof value, &len);
-	if (r)
-		return r;
-	tree_fill_file(e, node_image(i->node, key), i->changed, may(a->txn, a->who, verb_of_setting(key), NULL, i, NULL) == 0);
-	e->size = len;
-	return 0;
-}
-
 /* ---- lookup ---------------------------------------------------------------------------------- */
 
 static int lookup_region(struct cat_txn *txn, const char *name, struct region *ret, struct error *err)
@@ -190,14 +118,10 @@ static int lookup_region(struct cat_txn *txn, const char *name, struct region *r
 static int lookup_root(const struct tree_ask *a, const char *name, struct entry *ret)
 {
 	struct region region;
-	if (strcmp(name, "accounts") == 0) {
-		tree_fill_dir(ret, node_make(NODE_FIXED, 0, SLOT_ACCOUNTS), a->service->started);
-		return 0;
-	}
+	if (strcmp(name, "accounts") == 0)
+		return tree_entry(a, node_make(NODE_FIXED, 0, SLOT_ACCOUNTS), NULL, ret);
 	int r = lookup_region(a->txn, name, &region, a->err);
-	if (!r)
-		tree_fill_dir(ret, node_make(NODE_REGION, region.no, SLOT_DIR), region.created);
-	return r;
+	return r ? r : tree_entry(a, node_make(NODE_REGION, region.no, SLOT_DIR), &(struct tree_rows){ .region = &region }, ret);
 }
 
 static int lookup_account(const struct tree_ask *a, const char *name, struct entry *ret)
@@ -206,20 +130,15 @@ static int lookup_account(const struct tree_ask *a, const char *name, struct ent
 	int r = account_find(a->txn, name, &account);
 	if (r)
 		return fail(a->err, r, "there is no account %s", name);
-	if (account.no == a->who->account)
-		tree_fill_link(ret, node_make(NODE_ACCOUNT, account.no, SLOT_SELF), account.created);
-	else
-		tree_fill_dir(ret, node_make(NODE_ACCOUNT, account.no, SLOT_DIR), account.created);
-	return 0;
+	return tree_entry(a, tree_account_node(a->who, &account), &(struct tree_rows){ .account = &account }, ret);
 }
 
 static int lookup_account_region(const struct tree_ask *a, const char *name, struct entry *ret)
 {
 	struct region region;
 	int r = lookup_region(a->txn, name, &region, a->err);
-	if (!r)
-		tree_fill_dir(ret, node_make(NODE_PLACE, node_number(a->node) << 16 | region.no, SLOT_DIR), region.created);
-	return r;
+	return r ? r : tree_entry(a, node_make(NODE_PLACE, node_number(a->node) << 16 | region.no, SLOT_DIR),
+				  &(struct tree_rows){ .region = &region }, ret);
 }
 
 bool tree_place_shows(const struct who *w, uint64_t place, enum image_type type)
@@ -233,15 +152,12 @@ static int lookup_type(const struct tree_ask *a, const char *name, struct entry 
 {
 	int type = type_by_name(name);
 	bool top = node_slot(a->node) == SLOT_DIR;
-	if (top && strcmp(name, ".trash") == 0 && (node_kind(a->node) == NODE_REGION || a->who->is_operator)) {
-		tree_fill_dir(ret, (a->node & ~(uint64_t)0xff) | SLOT_TRASH, a->service->started);
-		return 0;
-	}
+	if (top && strcmp(name, ".trash") == 0 && (node_kind(a->node) == NODE_REGION || a->who->is_operator))
+		return tree_entry(a, node_beside(a->node, SLOT_TRASH), NULL, ret);
 	if (type < 0 || (top && !tree_place_shows(a->who, a->node, (enum image_type)type)) ||
 	    (!top && (type == TYPE_SHARED)))
 		return fail(a->err, -ENOENT, "there is nothing called %s here", name);
-	tree_fill_dir(ret, (a->node & ~(uint64_t)0xff) | ((top ? SLOT_TYPE : SLOT_TRASH_TYPE) + (unsigned)type), a->service->started);
-	return 0;
+	return tree_entry(a, node_beside(a->node, (top ? SLOT_TYPE : SLOT_TRASH_TYPE) + (unsigned)type), NULL, ret);
 }
 
 static int lookup_on_shelf(const struct tree_ask *a, const struct shelf *shelf, const char *name, struct entry *ret)
@@ -256,8 +172,7 @@ static int lookup_on_shelf(const struct tree_ask *a, const struct shelf *shelf, 
 		r = may(a->txn, a->who, MAY_SEE, shelf, &image, a->err);
 	if (r)
 		return r == -ENOENT ? fail(a->err, r, "there is nothing called %s here", name) : r;
-	tree_fill_image(ret, &image);
-	return 0;
+	return tree_entry(a, node_image(image.node, SLOT_DIR), &(struct tree_rows){ .image = &image }, ret);
 }
 
 struct scratch_search {
@@ -287,24 +202,22 @@ uint64_t scratch_find(struct cat_txn *txn, uint64_t image_node, const char *name
 	return s.disk;
 }
 
-int tree_computed(const struct image *i, uint64_t dir, const char *name, struct entry *ret)
+int tree_computed(const struct image *i, uint64_t dir, const char *name, uint64_t *ret)
 {
 	bool instance = i->shelf.type == TYPE_INSTANCE;
 	if (strcmp(name, instance ? "image" : "from") == 0 && i->from && i->disk && (instance || image_is_settled(i))) {
-		tree_fill_link(ret, node_image(i->node, SLOT_LINK), i->created);
-		ret->fleeting = true;
+		*ret = node_image(i->node, SLOT_LINK);
 		return 0;
 	}
 	bool anothers = i->shelf.type == TYPE_PUBLIC || i->shelf.type == TYPE_MARKETPLACE || node_kind(dir) == NODE_SHARED;
 	/* Not while a copying program fills it, and makes these too; but still while one removes it that has seen them. */
 	bool is_filled = i->trashed || (i->disk && image_is_settled(i));
 	if (anothers && is_filled && (strcmp(name, "owner") == 0 || strcmp(name, "reviewed") == 0)) {
-		tree_fill_file(ret, node_image(i->node, name[0] == 'o' ? SLOT_OWNER : SLOT_REVIEWED), i->created, false);
+		*ret = node_image(i->node, name[0] == 'o' ? SLOT_OWNER : SLOT_REVIEWED);
 		return 0;
 	}
 	if (i->replaced_by && !i->shelf.trash && strcmp(name, "replaced-by") == 0) {
-		tree_fill_link(ret, node_image(i->node, SLOT_REPLACED), i->changed);
-		ret->fleeting = true;
+		*ret = node_image(i->node, SLOT_REPLACED);
 		return 0;
 	}
 	return -ENOENT;
@@ -353,57 +266,64 @@ static bool is_brought_along(const struct image *i, enum setting_key key, uint32
 	return terms_are_inherited(i, key) && !i->used && !i->from && i->from_text[0] == '%' && strtoul(i->from_text + 1, NULL, 10) == pid;
 }
 
+/* The node of a name in an image's directory. */
+static int find_in_image(const struct tree_ask *a, const struct image *i, const char *name, uint64_t *ret)
+{
+	char text[1024];
+	unsigned len;
+	*ret = node_image(i->node, SLOT_IMAGE_FILE + FILE_STATUS);
+	if (strcmp(name, ".status") == 0)
+		return 0;
+	enum setting_key key = setting_by_name(name, (enum image_type)i->shelf.type);
+	*ret = node_image(i->node, key);
+	int r = key && !is_brought_along(i, key, a->who->pid) ? setting_get(a->txn, i->node, key, text, 0, &len) : -ENOENT;
+	if (r != -ENOENT)
+		return r == -ERANGE ? 0 : r;
+	/* After a success the name that was used for the upload still leads to the disk: tools set times by it. */
+	bool is_disk = i->disk && (strcmp(name, image_disk_name(i)) == 0 || strcmp(name, i->upload) == 0);
+	uint64_t disk = is_disk ? i->disk : scratch_find(a->txn, i->node, name, NULL);
+	*ret = node_disk(disk);
+	if (disk)
+		return 0;
+	uint8_t link = link_find(a->txn, i->node, name, text);
+	*ret = node_image(i->node, SLOT_KEPT_LINK + link - SET_LINK);
+	if (link)
+		return 0;
+	r = is_brought(a, i, name) ? -ENOENT : tree_computed(i, a->node, name, ret);
+	if (r && !tree_link_marked(i, name, a->who->pid))
+		return fail(a->err, r, "there is nothing called %s in %s", name, i->name);
+	if (r)
+		*ret = node_image(i->node, SLOT_LINK);
+	return 0;
+}
+
 static int lookup_in_image(const struct tree_ask *a, const char *name, struct entry *ret)
 {
 	struct image i;
+	uint64_t node;
 	int r = image_get(a->txn, node_number(a->node), &i);
 	if (!r)
 		r = may(a->txn, a->who, MAY_SEE, NULL, &i, a->err);
 	if (r)
 		return fail(a->err, -ESTALE, "this image is gone");
-	tree_hide_lineage(a, &i);
-	tree_show_replacement(a, &i);
-	if (strcmp(name, ".status") == 0) {
-		tree_fill_file(ret, node_image(i.node, SLOT_IMAGE_FILE + FILE_STATUS), i.changed, false);
-		return 0;
-	}
-	enum setting_key key = setting_by_name(name, (enum image_type)i.shelf.type);
-	if (key && !is_brought_along(&i, key, a->who->pid) && (r = tree_fill_setting(a, ret, &i, key)) != -ENOENT)
-		return r;
-	/* After a success the name that was used for the upload still leads to the disk: tools set times by it. */
-	if (i.disk && (strcmp(name, image_disk_name(&i)) == 0 || strcmp(name, i.upload) == 0))
-		return tree_fill_disk(a->service, a->txn, ret, &i, i.disk, a->err);
-	uint64_t scratch = scratch_find(a->txn, i.node, name, NULL);
-	if (scratch)
-		return tree_fill_disk(a->service, a->txn, ret, &i, scratch, a->err);
-	char text[1024];
-	uint8_t link = link_find(a->txn, i.node, name, text);
-	if (link) {
-		tree_fill_link(ret, node_image(i.node, SLOT_KEPT_LINK + link - SET_LINK), i.changed);
-		ret->fleeting = true;
-		return 0;
-	}
-	r = is_brought(a, &i, name) ? -ENOENT : tree_computed(&i, a->node, name, ret);
-	if (r && tree_link_marked(&i, name, a->who->pid)) {
-		tree_fill_link(ret, node_image(i.node, SLOT_LINK), i.created);
-		ret->fleeting = true;
-		return 0;
-	}
-	return r ? fail(a->err, r, "there is nothing called %s in %s", name, i.name) : 0;
+	struct image shown = i;
+	tree_hide_lineage(a, &shown);
+	tree_show_replacement(a, &shown);
+	r = find_in_image(a, &shown, name, &node);
+	return r ? r : tree_entry(a, node, &(struct tree_rows){ .image = &i }, ret);
 }
 
 static int lookup(const struct tree_ask *a, const char *name, struct entry *ret)
 {
 	struct shelf shelf;
+	uint64_t bills;
 	int file = tree_file_by_name(name);
-	if (file >= 0 && tree_has_file(a->who, a->node, (enum tree_file)file)) {
-		fill_generated(a, ret, (a->node & ~(uint64_t)0xff) | (SLOT_FILE + (unsigned)file));
-		return 0;
-	}
+	if (file >= 0 && tree_has_file(a->who, a->node, (enum tree_file)file))
+		return tree_entry(a, node_beside(a->node, SLOT_FILE + (unsigned)file), NULL, ret);
 	if (tree_shelf(a->who, a->node, &shelf))
 		return lookup_on_shelf(a, &shelf, name, ret);
-	if (name[0] == '.' && tree_lookup_bills(a, name, ret))
-		return 0;
+	if (name[0] == '.' && tree_find_bills(a, name, &bills))
+		return tree_entry(a, bills, NULL, ret);
 	switch (node_kind(a->node)) {
 	case NODE_FIXED:
 		return a->node == ROOT_NODE ? lookup_root(a, name, ret) : lookup_account(a, name, ret);
@@ -426,102 +346,6 @@ int tree_lookup(struct service *s, const struct who *w, uint64_t parent, const c
 	if (r)
 		return r;
 	r = lookup(&a, name, ret);
-	cat_end(&a.txn);
-	return r;
-}
-
-/* ---- attributes by number --------------------------------------------------------------------- */
-
-static int attr_place(const struct tree_ask *a, struct entry *ret)
-{
-	struct region region;
-	uint32_t no = node_kind(a->node) == NODE_PLACE ? node_number(a->node) & 0xffff : (uint32_t)node_number(a->node);
-	int r = region_get(a->txn, no, &region);
-	if (r)
-		return fail(a->err, r == -ENOENT ? -ESTALE : r, "this region is gone");
-	if (node_slot(a->node) >= SLOT_FILE)
-		fill_generated(a, ret, a->node);
-	else
-		tree_fill_dir(ret, a->node, region.created);
-	return 0;
-}
-
-static int attr_account(const struct tree_ask *a, struct entry *ret)
-{
-	struct account account;
-	int r = account_get(a->txn, (uint32_t)node_number(a->node), &account);
-	if (r)
-		return fail(a->err, r == -ENOENT ? -ESTALE : r, "this account is gone");
-	if (node_slot(a->node) == SLOT_SELF)
-		tree_fill_link(ret, a->node, account.created);
-	else if (node_slot(a->node) >= SLOT_FILE)
-		fill_generated(a, ret, a->node);
-	else
-		tree_fill_dir(ret, a->node, account.created);
-	return 0;
-}
-
-static int attr_image(const struct tree_ask *a, struct entry *ret)
-{
-	struct image i;
-	unsigned slot = node_slot(a->node);
-	int r = image_get(a->txn, node_number(a->node), &i);
-	if (!r)
-		r = may(a->txn, a->who, MAY_SEE, NULL, &i, a->err);
-	if (r)
-		return fail(a->err, -ESTALE, "this image is gone");
-	if (slot == SLOT_DIR) {
-		tree_fill_image(ret, &i);
-		ret->node = a->node;
-	} else if (slot == SLOT_LINK || slot == SLOT_REPLACED || (slot >= SLOT_KEPT_LINK && slot <= SLOT_KEPT_LINK + SET_LINK_MAX - SET_LINK))
-		tree_fill_link(ret, a->node, i.created);
-	else if (slot < SET_MAX_ && (r = tree_fill_setting(a, ret, &i, (enum setting_key)slot)) != -ENOENT)
-		return r;
-	else /* generated, or a setting that is open and has no value (yet) */
-		tree_fill_file(ret, a->node, i.changed, slot < SET_MAX_);
-	return 0;
-}
-
-static int attr_disk(const struct tree_ask *a, struct entry *ret)
-{
-	struct disk_row row;
-	struct image i;
-	int r = disk_row_get(a->txn, node_number(a->node), &row);
-	if (!r)
-		r = image_get(a->txn, row.image, &i);
-	if (!r)
-		r = may(a->txn, a->who, MAY_SEE, NULL, &i, a->err);
-	return r ? fail(a->err, -ESTALE, "this disk is gone") : tree_fill_disk(a->service, a->txn, ret, &i, row.no, a->err);
-}
-
-static int attr(const struct tree_ask *a, struct entry *ret)
-{
-	switch (node_kind(a->node)) {
-	case NODE_FIXED:
-		if (node_slot(a->node) >= SLOT_FILE)
-			fill_generated(a, ret, a->node);
-		else
-			tree_fill_dir(ret, a->node, a->service->started);
-		return 0;
-	case NODE_REGION:
-	case NODE_PLACE: return attr_place(a, ret);
-	case NODE_ACCOUNT: return attr_account(a, ret);
-	case NODE_IMAGE:
-	case NODE_SHARED: return attr_image(a, ret);
-	case NODE_LINK: return tree_attr_link(a, ret);
-	case NODE_BILLS: return tree_attr_bills(a, ret);
-	case NODE_DISK: return attr_disk(a, ret);
-	default: return fail(a->err, -ENOENT, "there is no such file");
-	}
-}
-
-int tree_attr(struct service *s, const struct who *w, uint64_t node, struct entry *ret, struct error *err)
-{
-	struct tree_ask a = { s, w, NULL, node, err };
-	int r = cat_begin(s->catalog, &a.txn, err);
-	if (r)
-		return r;
-	r = attr(&a, ret);
 	cat_end(&a.txn);
 	return r;
 }

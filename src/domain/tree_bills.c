@@ -55,25 +55,19 @@ static int months_of(struct cat_txn *txn, uint32_t no, uint32_t *ret_first, uint
 	return 0;
 }
 
-static void fill(const struct tree_ask *a, struct entry *e, uint64_t node)
-{
-	if (node_slot(node) == SLOT_DIR)
-		tree_fill_dir(e, node, a->service->started);
-	else
-		tree_fill_file(e, node, node_slot(node) == SLOT_BILL ? month_begin(month_of_node(node) + 1) : a->service->started, false);
-}
+int64_t tree_bill_time(uint64_t node) { return node_slot(node) == SLOT_BILL ? month_begin(month_of_node(node) + 1) : 0; }
 
-bool tree_lookup_bills(const struct tree_ask *a, const char *name, struct entry *ret)
+bool tree_find_bills(const struct tree_ask *a, const char *name, uint64_t *ret)
 {
 	uint32_t account;
 	bool usage = strcmp(name, ".usage") == 0 && has_usage(a->who, a->node);
 	if ((strcmp(name, ".bills") && !usage) || !has_bills(a->who, a->node, &account))
 		return false;
-	fill(a, ret, bills_node(account, 0, usage ? SLOT_BILLS_USAGE : SLOT_DIR));
+	*ret = bills_node(account, 0, usage ? SLOT_BILLS_USAGE : SLOT_DIR);
 	return true;
 }
 
-static int may_see(const struct tree_ask *a)
+int tree_may_see_bills(const struct tree_ask *a)
 {
 	return usage_may_see(a->who, account_of(a->node), NULL) ? fail(a->err, -ENOENT, "there is no such file") : 0;
 }
@@ -82,7 +76,7 @@ int tree_lookup_bill(const struct tree_ask *a, const char *name, struct entry *r
 {
 	char text[MONTH_TEXT_SIZE] = "";
 	uint32_t month, first = 0, end = 0;
-	int r = may_see(a);
+	int r = tree_may_see_bills(a);
 	if (!r)
 		r = months_of(a->txn, account_of(a->node), &first, &end);
 	if (r)
@@ -92,22 +86,13 @@ int tree_lookup_bill(const struct tree_ask *a, const char *name, struct entry *r
 	if (month_parse(text, &month) || month < first || month >= end)
 		return fail(a->err, -ENOENT, "there is no bill %s here: bills are called 2026-11.csv, and there is one for each month "
 			    "that is over", name);
-	fill(a, ret, bills_node(account_of(a->node), month, SLOT_BILL));
-	return 0;
-}
-
-int tree_attr_bills(const struct tree_ask *a, struct entry *ret)
-{
-	int r = may_see(a);
-	if (!r)
-		fill(a, ret, a->node);
-	return r;
+	return tree_entry(a, bills_node(account_of(a->node), month, SLOT_BILL), NULL, ret);
 }
 
 int tree_list_bills(const struct tree_ask *a, uint64_t cookie, tree_each each, void *ctx)
 {
 	uint32_t first = 0, end = 0;
-	int r = may_see(a);
+	int r = tree_may_see_bills(a);
 	if (!r)
 		r = months_of(a->txn, account_of(a->node), &first, &end);
 	for (uint32_t m = first; !r && m < end; m++) {
@@ -116,8 +101,9 @@ int tree_list_bills(const struct tree_ask *a, uint64_t cookie, tree_each each, v
 		if (m - FIRST_YEAR + 1 <= cookie)
 			continue;
 		snprintf(name, sizeof name, "%s.csv", month_text(m, month));
-		fill(a, &e, bills_node(account_of(a->node), m, SLOT_BILL));
-		r = each(ctx, name, &e, m - FIRST_YEAR + 1);
+		r = tree_entry(a, bills_node(account_of(a->node), m, SLOT_BILL), NULL, &e);
+		if (!r)
+			r = each(ctx, name, &e, m - FIRST_YEAR + 1);
 	}
 	return r;
 }
@@ -131,8 +117,9 @@ int tree_list_bills_dir(const struct tree_ask *a, uint64_t cookie, uint64_t base
 		bool here = i ? has_usage(a->who, a->node) : has_bills(a->who, a->node, &account);
 		if (base + i <= cookie || !here || !has_bills(a->who, a->node, &account))
 			continue;
-		fill(a, &e, bills_node(account, 0, slots[i]));
-		int r = each(ctx, i ? ".usage" : ".bills", &e, base + i);
+		int r = tree_entry(a, bills_node(account, 0, slots[i]), NULL, &e);
+		if (!r)
+			r = each(ctx, i ? ".usage" : ".bills", &e, base + i);
 		if (r)
 			return r;
 	}
@@ -143,7 +130,7 @@ int tree_bills_text(const struct tree_ask *a, struct buf *ret)
 {
 	uint32_t month = month_of_node(a->node);
 	struct bill_scope scope = { .account = account_of(a->node), .all = account_of(a->node) == 0 };
-	int r = may_see(a);
+	int r = tree_may_see_bills(a);
 	if (!r && node_slot(a->node) == SLOT_BILL)
 		return bills_csv(a->txn, month, &scope, ret);
 	if (!r)

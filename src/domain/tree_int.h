@@ -14,22 +14,33 @@ struct tree_ask {
 	struct error *err;
 };
 
-void tree_fill_dir(struct entry *, uint64_t node, int64_t time);
-void tree_fill_file(struct entry *, uint64_t node, int64_t time, bool writable);
-void tree_fill_link(struct entry *, uint64_t node, int64_t time);
-void tree_fill_image(struct entry *, const struct image *);
-int tree_fill_disk(struct service *, struct cat_txn *, struct entry *, const struct image *, uint64_t number, struct error *err) MUST_USE;
-int tree_fill_setting(const struct tree_ask *, struct entry *, const struct image *, enum setting_key) MUST_USE;
+/* Attributes of a node: the only function that makes them, so that looking up a name, asking by number and listing a directory
+ * tell the same. `rows` (may be NULL) has what the caller has read of it already, in this transaction; the rest is read. What may be seen is the
+ * caller's question. */
+struct tree_rows {
+	const struct image *image;
+	const struct region *region;
+	const struct account *account;
+	const struct share *share;
+};
+int tree_entry(const struct tree_ask *, uint64_t node, const struct tree_rows *rows, struct entry *ret) MUST_USE;
 
-/* from, image, owner, reviewed, replaced-by: -ENOENT where this image has no such file in this directory. */
-int tree_computed(const struct image *, uint64_t dir, const char *name, struct entry *ret) MUST_USE;
+/* accounts/NAME: a directory, or of oneself a link to the root. */
+uint64_t tree_account_node(const struct who *, const struct account *);
+
+/* The node of from, image, owner, reviewed or replaced-by: -ENOENT where this image has no such file in this directory. `image`
+ * without what its viewer may not see. */
+int tree_computed(const struct image *, uint64_t dir, const char *name, uint64_t *ret) MUST_USE;
+
+/* The text of a link whose reader may see it. */
+struct buf;
+int tree_link_text(const struct tree_ask *, uint64_t node, const struct tree_rows *, struct buf *ret) MUST_USE;
 
 /* Shelves of type shared, and their links: tree_shared.c. */
 int tree_list_shared(const struct tree_ask *, const struct shelf *, uint64_t cookie, tree_each each, void *ctx) MUST_USE;
 int tree_lookup_shared(const struct tree_ask *, const struct shelf *, const char *name, struct entry *ret) MUST_USE;
-int tree_attr_link(const struct tree_ask *, struct entry *ret) MUST_USE;
-struct buf;
-int tree_read_link(const struct tree_ask *, struct buf *ret) MUST_USE;
+int tree_may_see_link(const struct tree_ask *, struct share *ret) MUST_USE; /* -ESTALE: it is gone, or another one's */
+uint32_t tree_link_generation(const struct share *);
 
 /* To who may not see what an image was made from, it was made from nothing: a name of another account means something else in
  * their own tree, and is none of their business. */
@@ -48,11 +59,12 @@ bool tree_link_marked(const struct image *, const char *name, uint32_t pid);
 int status_terms(const struct tree_ask *, const struct image *, struct buf *ret) MUST_USE;
 
 /* .bills and .usage in a directory that is not a region; what is in .bills. `base` is the first of two cookies. */
-bool tree_lookup_bills(const struct tree_ask *, const char *name, struct entry *ret);
+bool tree_find_bills(const struct tree_ask *, const char *name, uint64_t *ret);
 int tree_list_bills_dir(const struct tree_ask *, uint64_t cookie, uint64_t base, tree_each each, void *ctx) MUST_USE;
 int tree_lookup_bill(const struct tree_ask *, const char *name, struct entry *ret) MUST_USE;
 int tree_list_bills(const struct tree_ask *, uint64_t cookie, tree_each each, void *ctx) MUST_USE;
-int tree_attr_bills(const struct tree_ask *, struct entry *ret) MUST_USE;
+int tree_may_see_bills(const struct tree_ask *) MUST_USE;
+int64_t tree_bill_time(uint64_t node); /* when this bill was closed; 0: it is none */
 int tree_bills_text(const struct tree_ask *, struct buf *ret) MUST_USE;
 int tree_usage_text(const struct tree_ask *, struct buf *ret) MUST_USE; /* of a root's or region's .usage */
 void tree_bills_path(struct cat_txn *, uint64_t node, struct buf *ret);

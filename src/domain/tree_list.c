@@ -28,9 +28,9 @@ static int list_files(const struct walk *w, uint64_t cookie)
 		struct entry e;
 		if (!tree_has_file(w->ask->who, w->dir, (enum tree_file)f))
 			continue;
-		uint64_t node = (w->dir & ~(uint64_t)0xff) | (SLOT_FILE + f);
-		tree_fill_file(&e, node, w->ask->service->started, tree_may_write(w->ask->who, node));
-		int r = w->each(w->ctx, tree_file_name((enum tree_file)f), &e, f + 1);
+		int r = tree_entry(w->ask, node_beside(w->dir, SLOT_FILE + (unsigned)f), NULL, &e);
+		if (!r)
+			r = w->each(w->ctx, tree_file_name((enum tree_file)f), &e, f + 1);
 		if (r)
 			return r;
 	}
@@ -48,19 +48,16 @@ static int list_region(void *ctx, const struct region *region)
 	uint64_t node = node_kind(w->dir) == NODE_ACCOUNT
 				? node_make(NODE_PLACE, node_number(w->dir) << 16 | region->no, SLOT_DIR)
 				: node_make(NODE_REGION, region->no, SLOT_DIR);
-	tree_fill_dir(&e, node, region->created);
-	return w->each(w->ctx, region->name, &e, COOKIE_NUMBERS + region->no);
+	int r = tree_entry(w->ask, node, &(struct tree_rows){ .region = region }, &e);
+	return r ? r : w->each(w->ctx, region->name, &e, COOKIE_NUMBERS + region->no);
 }
 
 static int list_account(void *ctx, const struct account *account)
 {
 	struct walk *w = ctx;
 	struct entry e;
-	if (account->no == w->ask->who->account)
-		tree_fill_link(&e, node_make(NODE_ACCOUNT, account->no, SLOT_SELF), account->created);
-	else
-		tree_fill_dir(&e, node_make(NODE_ACCOUNT, account->no, SLOT_DIR), account->created);
-	return w->each(w->ctx, account->name, &e, COOKIE_NUMBERS + account->no);
+	int r = tree_entry(w->ask, tree_account_node(w->ask->who, account), &(struct tree_rows){ .account = account }, &e);
+	return r ? r : w->each(w->ctx, account->name, &e, COOKIE_NUMBERS + account->no);
 }
 
 static uint32_t after_number(uint64_t cookie) { return cookie > COOKIE_NUMBERS ? (uint32_t)(cookie - COOKIE_NUMBERS) : 0; }
@@ -72,8 +69,9 @@ static int list_root(struct walk *w, uint64_t cookie)
 	if (!r)
 		r = tree_list_bills_dir(w->ask, cookie, COOKIE_BILLS, w->each, w->ctx);
 	if (!r && cookie < COOKIE_ACCOUNTS) {
-		tree_fill_dir(&e, node_make(NODE_FIXED, 0, SLOT_ACCOUNTS), w->ask->service->started);
-		r = w->each(w->ctx, "accounts", &e, COOKIE_ACCOUNTS);
+		r = tree_entry(w->ask, node_make(NODE_FIXED, 0, SLOT_ACCOUNTS), NULL, &e);
+		if (!r)
+			r = w->each(w->ctx, "accounts", &e, COOKIE_ACCOUNTS);
 	}
 	return r ? r : region_each(w->ask->txn, after_number(cookie), list_region, w);
 }
@@ -93,8 +91,9 @@ static int list_types(struct walk *w, uint64_t cookie)
 		if (COOKIE_NUMBERS + t < cookie || (top && !tree_place_shows(w->ask->who, w->dir, (enum image_type)t)) ||
 		    (!top && t == TYPE_SHARED))
 			continue;
-		tree_fill_dir(&e, (w->dir & ~(uint64_t)0xff) | ((top ? SLOT_TYPE : SLOT_TRASH_TYPE) + t), w->ask->service->started);
-		r = w->each(w->ctx, type_name((enum image_type)t), &e, COOKIE_NUMBERS + t + 1);
+		r = tree_entry(w->ask, node_beside(w->dir, (top ? SLOT_TYPE : SLOT_TRASH_TYPE) + t), NULL, &e);
+		if (!r)
+			r = w->each(w->ctx, type_name((enum image_type)t), &e, COOKIE_NUMBERS + t + 1);
 	}
 	return r;
 }
@@ -105,8 +104,8 @@ static int list_row(void *ctx, const struct image *image)
 	struct entry e;
 	if (may(w->ask->txn, w->ask->who, MAY_SEE, NULL, image, NULL))
 		return 0;
-	tree_fill_image(&e, image);
-	return w->each(w->ctx, image->name, &e, image->node);
+	int r = tree_entry(w->ask, node_image(image->node, SLOT_DIR), &(struct tree_rows){ .image = image }, &e);
+	return r ? r : w->each(w->ctx, image->name, &e, image->node);
 }
 
 /* ---- inside an image: cookie 1 is the disk, then settings by key, computed ones, uploads ---------------- */
@@ -116,24 +115,30 @@ static int list_row(void *ctx, const struct image *image)
 
 struct image_walk {
 	struct walk *walk;
-	const struct image *image;
+	const struct image *image, *shown; /* its row; and without what this viewer may not see of it */
 	uint64_t cookie;
-	bool writable; /* its settings, by this viewer */
 };
+
+/* An entry of its directory. A row that is gone is not listed. */
+static int list_node(struct image_walk *w, const char *name, uint64_t node, uint64_t cookie)
+{
+	struct entry e;
+	int r = tree_entry(w->walk->ask, node, &(struct tree_rows){ .image = w->image }, &e);
+	if (r)
+		return r == -ENOENT || r == -ESTALE ? 0 : r;
+	return w->walk->each(w->walk->ctx, name, &e, cookie);
+}
 
 static int list_setting(void *ctx, uint8_t key, const char *value, unsigned len)
 {
 	struct image_walk *w = ctx;
-	struct entry e;
 	uint64_t cookie = COOKIE_SETTING + key;
-	(void)value;
+	(void)value, (void)len;
 	/* The terms of an instance are no files of it. */
 	if (key >= SET_MAX_ || cookie <= w->cookie ||
 	    !setting_by_name(setting_name((enum setting_key)key), (enum image_type)w->image->shelf.type))
 		return 0;
-	tree_fill_file(&e, node_image(w->image->node, key), w->image->changed, w->writable);
-	e.size = len;
-	return w->walk->each(w->walk->ctx, setting_name((enum setting_key)key), &e, cookie);
+	return list_node(w, setting_name((enum setting_key)key), node_image(w->image->node, key), cookie);
 }
 
 /* Uploads that are under way show under their names unless those begin with a dot: what nobody finished must be seen. */
@@ -141,53 +146,41 @@ static int list_scratch(void *ctx, uint8_t key, const char *value, unsigned len)
 {
 	struct image_walk *w = ctx;
 	char name[256];
-	struct entry e;
 	uint64_t cookie = COOKIE_SETTING + key;
 	if (key < SET_SCRATCH || key > SET_SCRATCH_MAX || len <= 8 || len - 8 >= sizeof name || cookie <= w->cookie ||
 	    value[8] == '.' || get_le64(value) == w->image->disk)
 		return 0;
 	memcpy(name, value + 8, len - 8);
 	name[len - 8] = 0;
-	if (tree_fill_disk(w->walk->ask->service, w->walk->ask->txn, &e, w->image, get_le64(value), NULL))
-		return 0;
-	return w->walk->each(w->walk->ctx, name, &e, cookie);
+	return list_node(w, name, node_disk(get_le64(value)), cookie);
 }
 
 static int list_computed(struct image_walk *w)
 {
-	static const struct {
-		const char *name;
-		unsigned slot;
-	} names[] = { { "from", SLOT_LINK }, { "image", SLOT_LINK }, { "owner", SLOT_OWNER }, { "reviewed", SLOT_REVIEWED },
-		      { "replaced-by", SLOT_REPLACED } };
-	for (unsigned n = 0; n < sizeof names / sizeof names[0]; n++) {
-		struct entry e;
-		if (COOKIE_COMPUTED + n + 1 <= w->cookie || tree_computed(w->image, w->walk->dir, names[n].name, &e))
-			continue;
-		int r = w->walk->each(w->walk->ctx, names[n].name, &e, COOKIE_COMPUTED + n + 1);
-		if (r)
-			return r;
+	static const char *const names[] = { "from", "image", "owner", "reviewed", "replaced-by" };
+	int r = 0;
+	for (unsigned n = 0; n < sizeof names / sizeof names[0] && !r; n++) {
+		uint64_t node, cookie = COOKIE_COMPUTED + n + 1;
+		if (cookie > w->cookie && tree_computed(w->shown, w->walk->dir, names[n], &node) == 0)
+			r = list_node(w, names[n], node, cookie);
 	}
-	return 0;
+	return r;
 }
 
 static int list_image(struct walk *w, uint64_t cookie)
 {
 	struct image i;
-	struct entry e;
 	int r = image_get(w->ask->txn, node_number(w->dir), &i);
 	if (!r)
 		r = may(w->ask->txn, w->ask->who, MAY_SEE, NULL, &i, w->ask->err);
 	if (r)
 		return fail(w->ask->err, -ESTALE, "this image is gone");
-	tree_hide_lineage(w->ask, &i);
-	tree_show_replacement(w->ask, &i);
-	struct image_walk in = { w, &i, cookie, may(w->ask->txn, w->ask->who, MAY_CHANGE, NULL, &i, NULL) == 0 };
-	if (cookie < 1 && i.disk && image_disk_name(&i)[0] != '.') {
-		r = tree_fill_disk(w->ask->service, w->ask->txn, &e, &i, i.disk, w->ask->err);
-		if (!r)
-			r = w->each(w->ctx, image_disk_name(&i), &e, 1);
-	}
+	struct image shown = i;
+	tree_hide_lineage(w->ask, &shown);
+	tree_show_replacement(w->ask, &shown);
+	struct image_walk in = { w, &i, &shown, cookie };
+	if (cookie < 1 && i.disk && image_disk_name(&i)[0] != '.')
+		r = list_node(&in, image_disk_name(&i), node_disk(i.disk), 1);
 	if (!r)
 		r = setting_each(w->ask->txn, i.node, list_setting, &in);
 	if (!r)

@@ -208,43 +208,70 @@ static int read_replacement(const struct tree_ask *a, const struct image *i, str
 	return 0;
 }
 
-static int read_kept_link(const struct tree_ask *a, const struct image *i, struct buf *ret)
+static int read_kept_link(const struct tree_ask *a, const struct image *i, unsigned slot, struct buf *ret)
 {
 	char text[1024];
-	int r = link_text(a->txn, i->node, (uint8_t)(SET_LINK + node_slot(a->node) - SLOT_KEPT_LINK), text);
+	int r = link_text(a->txn, i->node, (uint8_t)(SET_LINK + slot - SLOT_KEPT_LINK), text);
 	if (!r)
 		buf_adds(ret, text);
 	return r;
 }
 
-static int read_link(const struct tree_ask *a, struct buf *ret)
+static int read_link_of_image(const struct tree_ask *a, const struct image *i, unsigned slot, struct buf *ret)
+{
+	struct image shown = *i;
+	if (slot == SLOT_DIR) {
+		buf_adds(ret, i->target);
+		return i->kind == KIND_ALIAS ? 0 : -EINVAL;
+	}
+	tree_hide_lineage(a, &shown);
+	tree_show_replacement(a, &shown);
+	if (slot == SLOT_REPLACED)
+		return read_replacement(a, &shown, ret);
+	if (slot == SLOT_LINK)
+		return shown.from ? read_lineage(a, &shown, ret) : fail(a->err, -ENOENT, "there is no such link");
+	return slot >= SLOT_KEPT_LINK && slot <= SLOT_KEPT_LINK + SET_LINK_MAX - SET_LINK ? read_kept_link(a, i, slot, ret) : -EINVAL;
+}
+
+/* From accounts/RECEIVER/REGION/shared the root is four levels up. */
+static int read_share(const struct tree_ask *a, const struct share *s, struct buf *ret)
 {
 	struct image i;
-	if (node_kind(a->node) == NODE_ACCOUNT && node_slot(a->node) == SLOT_SELF) {
+	int r = image_get(a->txn, s->image, &i);
+	if (r)
+		return r;
+	buf_adds(ret, "../../../../");
+	image_path_for(a->txn, a->who, &i, ret);
+	return 0;
+}
+
+int tree_link_text(const struct tree_ask *a, uint64_t node, const struct tree_rows *rows, struct buf *ret)
+{
+	if (node_kind(node) == NODE_ACCOUNT && node_slot(node) == SLOT_SELF) {
 		buf_adds(ret, "..");
 		return 0;
 	}
-	if (node_kind(a->node) == NODE_LINK)
-		return tree_read_link(a, ret);
-	if (!node_is_in_image(a->node))
-		return -EINVAL;
-	int r = image_get(a->txn, node_number(a->node), &i);
-	if (!r)
-		r = may(a->txn, a->who, MAY_SEE, NULL, &i, a->err);
-	if (r)
-		return fail(a->err, -ESTALE, "this link is gone");
-	tree_hide_lineage(a, &i);
-	tree_show_replacement(a, &i);
-	if (node_slot(a->node) == SLOT_REPLACED)
-		return read_replacement(a, &i, ret);
-	if (node_slot(a->node) == SLOT_LINK)
-		return i.from ? read_lineage(a, &i, ret) : fail(a->err, -ENOENT, "there is no such link");
-	if (node_slot(a->node) >= SLOT_KEPT_LINK)
-		return read_kept_link(a, &i, ret);
-	if (i.kind != KIND_ALIAS)
-		return -EINVAL;
-	buf_adds(ret, i.target);
-	return 0;
+	return rows->share ? read_share(a, rows->share, ret) : read_link_of_image(a, rows->image, node_slot(node), ret);
+}
+
+static int read_link(const struct tree_ask *a, struct buf *ret)
+{
+	struct image i;
+	struct share s;
+	struct tree_rows rows = { .image = &i };
+	int r = 0;
+	if (node_kind(a->node) == NODE_LINK) {
+		r = tree_may_see_link(a, &s);
+		rows = (struct tree_rows){ .share = &s };
+	} else if (node_is_in_image(a->node)) {
+		r = image_get(a->txn, node_number(a->node), &i);
+		if (!r)
+			r = may(a->txn, a->who, MAY_SEE, NULL, &i, a->err);
+		r = r ? fail(a->err, -ESTALE, "this link is gone") : 0;
+	} else if (node_kind(a->node) != NODE_ACCOUNT || node_slot(a->node) != SLOT_SELF) {
+		r = -EINVAL;
+	}
+	return r ? r : tree_link_text(a, a->node, &rows, ret);
 }
 
 int tree_readlink(struct service *s, const struct who *w, uint64_t node, char ret[1024], struct error *err)

@@ -18,17 +18,16 @@ struct listing {
 };
 
 /* What was declined may be shared again: the same image, in another directory than the one that was removed. */
-static void fill_received(struct entry *ret, const struct image *i, const struct share *s)
+uint32_t tree_link_generation(const struct share *s) { return (uint32_t)s->no & 0x7fffffff; }
+
+static int fill_received(const struct tree_ask *a, struct entry *ret, const struct image *i, const struct share *s)
 {
-	tree_fill_image(ret, i);
-	ret->node = node_shared(i->node);
-	ret->generation = (uint32_t)s->no & 0x7fffffff;
+	return tree_entry(a, node_shared(i->node), &(struct tree_rows){ .image = i, .share = s }, ret);
 }
 
-static void fill_link(struct entry *ret, const struct share *s)
+static int fill_link(const struct tree_ask *a, struct entry *ret, const struct share *s)
 {
-	tree_fill_link(ret, node_make(NODE_LINK, s->no, SLOT_DIR), s->created);
-	ret->fleeting = true; /* its text follows the image, which may be renamed */
+	return tree_entry(a, node_make(NODE_LINK, s->no, SLOT_DIR), &(struct tree_rows){ .share = s }, ret);
 }
 
 /* ---- the receiver's shelf ----------------------------------------------------------------------------- */
@@ -42,8 +41,8 @@ static int list_received(void *ctx, const struct share *s)
 	char name[RECEIVED_NAME_MAX + 1];
 	if (image_get(txn, s->image, &i) || may(txn, l->ask->who, MAY_SEE, NULL, &i, NULL) || share_received_name(txn, s, name))
 		return 0;
-	fill_received(&e, &i, s);
-	return l->each(l->ctx, name, &e, s->no);
+	int r = fill_received(l->ask, &e, &i, s);
+	return r ? r : l->each(l->ctx, name, &e, s->no);
 }
 
 static int lookup_received(const struct tree_ask *a, const struct shelf *shelf, const char *name, struct entry *ret)
@@ -57,8 +56,7 @@ static int lookup_received(const struct tree_ask *a, const struct shelf *shelf, 
 		r = may(a->txn, a->who, MAY_SEE, NULL, &i, a->err);
 	if (r)
 		return fail(a->err, r, "there is nothing called %s here", name);
-	fill_received(ret, &i, &s);
-	return 0;
+	return fill_received(a, ret, &i, &s);
 }
 
 /* ---- the makers' box ------------------------------------------------------------------------------------ */
@@ -69,12 +67,11 @@ static int list_link(void *ctx, const struct share *s)
 	const struct who *w = l->ask->who;
 	struct entry e;
 	char name[RECEIVED_NAME_MAX + 1];
-	fill_link(&e, s);
-	if (s->owner == w->account)
-		return l->each(l->ctx, s->name, &e, s->no);
-	if (!w->is_operator || share_received_name(l->ask->txn, s, name))
+	bool own = s->owner == w->account;
+	if (!own && (!w->is_operator || share_received_name(l->ask->txn, s, name)))
 		return 0;
-	return l->each(l->ctx, name, &e, s->no);
+	int r = fill_link(l->ask, &e, s);
+	return r ? r : l->each(l->ctx, own ? s->name : name, &e, s->no);
 }
 
 static int lookup_link(const struct tree_ask *a, const struct shelf *shelf, const char *name, struct entry *ret)
@@ -85,8 +82,7 @@ static int lookup_link(const struct tree_ask *a, const struct shelf *shelf, cons
 		r = share_find_received(a->txn, shelf->account, shelf->region, name, &s);
 	if (r)
 		return fail(a->err, r, "there is no link %s of yours here", name);
-	fill_link(ret, &s);
-	return 0;
+	return fill_link(a, ret, &s);
 }
 
 /* ---- both ------------------------------------------------------------------------------------------------- */
@@ -107,35 +103,11 @@ int tree_lookup_shared(const struct tree_ask *a, const struct shelf *shelf, cons
 	return is_box(a) ? lookup_link(a, shelf, name, ret) : lookup_received(a, shelf, name, ret);
 }
 
-/* A share whose maker or operator asks. */
-static int link_of(const struct tree_ask *a, struct share *ret)
+/* Its maker and operators. */
+int tree_may_see_link(const struct tree_ask *a, struct share *ret)
 {
 	int r = share_get(a->txn, node_number(a->node), ret);
 	if (!r && ret->owner != a->who->account && !a->who->is_operator)
 		r = -ENOENT;
 	return r ? fail(a->err, r == -ENOENT ? -ESTALE : r, "this link is gone") : 0;
-}
-
-int tree_attr_link(const struct tree_ask *a, struct entry *ret)
-{
-	struct share s;
-	int r = link_of(a, &s);
-	if (!r)
-		fill_link(ret, &s);
-	return r;
-}
-
-/* From accounts/RECEIVER/REGION/shared the root is four levels up. */
-int tree_read_link(const struct tree_ask *a, struct buf *ret)
-{
-	struct share s;
-	struct image i;
-	int r = link_of(a, &s);
-	if (!r)
-		r = image_get(a->txn, s.image, &i);
-	if (r)
-		return r;
-	buf_adds(ret, "../../../../");
-	image_path_for(a->txn, a->who, &i, ret);
-	return 0;
 }
