@@ -121,7 +121,7 @@ static int find_answer(struct act *a, struct error *err)
 	return 1;
 }
 
-static void tell(const struct act *a)
+void act_tell(const struct act *a)
 {
 	const struct service_events *e = &a->service->events;
 	for (unsigned i = 0; i < a->n_events; i++)
@@ -153,6 +153,6 @@ int act_run(struct act *a, struct error *err)
 		disks_drop(a->service->disks, a->dropped[i]);
 	if (a->dropped[0])
 		gc_wake(a->service->gc);
-	tell(a);
+	act_tell(a);
 	return 0;
 }

@@ -47,6 +47,9 @@ void act_node_changed(struct act *, uint64_t node, bool content);
 void act_shelf_changed(struct act *, const struct shelf *, const char *name);
 void act_drop_disk(struct act *, uint64_t disk);
 
+/* Tell them: act_run() does it; for what is committed in another frame. */
+void act_tell(const struct act *);
+
 /* A line in the log: act_run() writes one; for what is committed in another frame. */
 int act_log(struct cat_txn *, const struct act *) MUST_USE;
 

@@ -21,6 +21,7 @@
 #include "domain/share.h"
 #include "domain/price.h"
 #include "domain/runs.h"
+#include "domain/scratch.h"
 #include "domain/start.h"
 #include "domain/trash.h"
 #include "domain/tree_int.h"
@@ -224,6 +225,19 @@ static int scratch_to_setting(struct cat_txn *txn, struct act *a, struct image *
 	return r ? r : drop_scratch_row(txn, a, i, scratch, disk);
 }
 
+/* An instance's disk is replaced when the file is settled, or not at all: until then both keep their names. */
+static int rename_beside(struct act *a, const struct image *i, uint64_t disk, struct error *err)
+{
+	int r = scratch_check_beside(i, a->new_name, err);
+	if (r || strcmp(a->new_name, "disk"))
+		return r;
+	if (a->size == 0)
+		return fail(err, -EINVAL, "%s is empty: a disk has bytes", a->name);
+	r = start_check_idle(a->service, i, err);
+	a->result = node_disk(disk);
+	return r;
+}
+
 static int rename_scratch(struct cat_txn *txn, struct act *a, struct image *i, uint8_t key, uint64_t disk, struct error *err)
 {
 	char value[SETTING_MAX + 1];
@@ -234,10 +248,16 @@ static int rename_scratch(struct cat_txn *txn, struct act *a, struct image *i, u
 		return scratch_to_setting(txn, a, i, key, disk, err);
 	if (setting_is_computed(a->new_name))
 		return drop_scratch_row(txn, a, i, key, disk);
-	if (i->used && i->disk != disk && upload_replaces(i, a->new_name, a->size))
-		return fail(err, -EPERM, "%s has its disk, and it has been used: make another image", i->name);
+	bool replaces = i->disk != disk && upload_replaces(i, a->new_name, a->size);
+	int r = i->shelf.type == TYPE_INSTANCE ? rename_beside(a, i, disk, err) : 0;
+	if (!r && i->shelf.type != TYPE_INSTANCE && i->used && replaces)
+		r = fail(err, -EPERM, "%s has its disk, and it has been used: make another image", i->name);
+	if (!r && replaces)
+		r = start_check_idle(a->service, i, err);
+	if (r || a->result)
+		return r;
 	uint64_t other = scratch_find(txn, i->node, a->new_name, &old_key);
-	int r = other && other != disk ? drop_scratch_row(txn, a, i, old_key, other) : 0;
+	r = other && other != disk ? drop_scratch_row(txn, a, i, old_key, other) : 0;
 	if (r || n > 255)
 		return r ? r : -ENAMETOOLONG;
 	put_le64(value, disk);
@@ -290,6 +310,8 @@ static int rename_in_image(struct cat_txn *txn, struct act *a, struct error *err
 		return fail(err, -ENOENT, "there is nothing called %s in %s", a->name, i.name);
 	if (setting_by_name(a->new_name, (enum image_type)i.shelf.type) || a->new_name[0] == '.' || strlen(a->new_name) > 255)
 		return fail(err, -EINVAL, "a disk cannot become %s", a->new_name);
+	if (strcmp(a->name, a->new_name) && strcmp(a->name, "disk") == 0 && (image_is_settled(&i) || i.shelf.type == TYPE_INSTANCE))
+		return fail(err, -EINVAL, "the disk of %s is called disk", i.name);
 	snprintf(i.upload, sizeof i.upload, "%s", a->new_name);
 	return image_put(txn, &i);
 }
@@ -357,7 +379,7 @@ int act_rename(struct service *s, const struct who *w, uint64_t from, const char
 	free(text);
 	/* An upload that had a scratch name and now has a real one is judged like one that was just closed. */
 	if (!r && a.result && new_name[0] != '.' && node_kind(a.result) == NODE_DISK)
-		r = upload_settle(s, w, a.result, UPLOAD_CLOSED, err);
+		r = upload_settle(s, w, a.result, UPLOAD_RENAMED, err);
 	if (!r && node_is_in_image(to))
 		r = market_complete(s, w, to, err);
 	return r;

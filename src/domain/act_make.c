@@ -14,6 +14,7 @@
 #include "domain/policy.h"
 #include "domain/replace.h"
 #include "domain/rights.h"
+#include "domain/scratch.h"
 #include "domain/share.h"
 #include "domain/start.h"
 #include "domain/tree_int.h"
@@ -286,7 +287,9 @@ static int make_upload(struct cat_txn *txn, struct act *a, struct image *i, stru
 	int r;
 	if (strlen(a->name) > 255)
 		return -ENAMETOOLONG;
-	if (i->disk || a->name[0] == '.') {
+	if (i->shelf.type == TYPE_INSTANCE && (r = scratch_check_beside(i, a->name, err)))
+		return r;
+	if (i->disk || a->name[0] == '.' || (i->shelf.type == TYPE_INSTANCE && strcmp(a->name, "disk"))) {
 		if (strcmp(a->name, "disk") == 0 && (i->used || strcmp(image_disk_name(i), "disk") == 0))
 			return fail(err, i->used ? -EPERM : -EEXIST, "%s has its disk%s", i->name,
 				    i->used ? " and it has been used: a disk that is in use never changes" : "");

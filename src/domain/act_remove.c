@@ -39,30 +39,6 @@ static int move_scratch_owner(struct cat_txn *txn, uint64_t disk, uint64_t node)
 	return disk_row_put(txn, &row);
 }
 
-struct scratch_keys {
-	uint8_t keys[SET_SCRATCH_MAX - SET_SCRATCH + 1];
-	unsigned n;
-};
-
-static int note_scratch_key(void *ctx, uint8_t key, const char *value, unsigned len)
-{
-	struct scratch_keys *k = ctx;
-	(void)value, (void)len;
-	if (key >= SET_SCRATCH && key <= SET_SCRATCH_MAX)
-		k->keys[k->n++] = key;
-	return 0;
-}
-
-/* Uploads that are open stay with the shell: the trash has the image as it was. */
-static int forget_scratch(struct cat_txn *txn, uint64_t node)
-{
-	struct scratch_keys k = { .n = 0 };
-	int r = setting_each(txn, node, note_scratch_key, &k);
-	for (unsigned n = 0; n < k.n && !r; n++)
-		r = setting_remove(txn, node, k.keys[n]);
-	return r;
-}
-
 /* Without a disk an image was made from nothing; but whoever deletes it goes on to the link that was there. */
 static void hide_lineage(const struct act *a, struct image *i)
 {
@@ -111,7 +87,7 @@ static int delete_image(struct cat_txn *txn, struct act *a, struct image *i, str
 	if (!r)
 		r = setting_copy_all(txn, i->node, gone.node);
 	if (!r)
-		r = forget_scratch(txn, gone.node);
+		r = trash_forget_scratch(txn, gone.node); /* uploads that are open stay with the shell */
 	if (!r)
 		r = move_scratch_owner(txn, gone.disk, gone.node);
 	act_shelf_changed(a, &trash, gone.name);

@@ -90,41 +90,16 @@ static int take_disk(struct cat_txn *txn, struct act *a, struct image *instance,
 	return r ? r : runs_begin(txn, instance);
 }
 
-/* The disk that an installation replaces, as an instance in the trash: it can be restored under another name. */
-static int discard_disk(struct cat_txn *txn, struct act *a, const struct image *instance)
-{
-	struct image gone = *instance;
-	struct disk_row row;
-	gone.shelf.account = instance->owner;
-	gone.shelf.trash = true;
-	gone.node = cat_next(txn, COUNTER_NODE);
-	gone.id = cat_next(txn, COUNTER_NODE);
-	gone.state_before_trash = instance->state;
-	gone.state = STATE_TRASHED;
-	gone.trashed = gone.changed = clock_real();
-	int r = trash_name(txn, &gone.shelf, instance->name, gone.name);
-	if (!r)
-		r = image_put(txn, &gone);
-	if (!r)
-		r = setting_copy_all(txn, instance->node, gone.node);
-	if (!r)
-		r = runs_split(txn, instance, &gone);
-	if (!r)
-		r = disk_row_get(txn, gone.disk, &row);
-	row.image = gone.node;
-	act_shelf_changed(a, &gone.shelf, gone.name);
-	return r ? r : disk_row_put(txn, &row);
-}
-
 static int install(struct cat_txn *txn, struct act *a, struct image *instance, const char *text, struct error *err)
 {
 	struct image origin;
+	char gone[TRASH_NAME_MAX + 1];
 	bool again = instance->disk != 0;
 	int r = resolve(txn, a, instance, text, &origin, err);
 	if (!r && again)
 		r = start_check_idle(a->service, instance, err);
 	if (!r && again)
-		r = discard_disk(txn, a, instance);
+		r = trash_disk(txn, a, instance, gone);
 	if (r)
 		return r;
 	act_path_image(a, txn, instance);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "catalog/object_tab.h"
+#include "domain/act.h"
 #include "domain/disks.h"
 #include "domain/gc.h"
 #include "domain/node.h"
@@ -51,6 +52,63 @@ int trash_put(struct service *s, struct cat_txn *txn, struct image *image, struc
 	image->trashed = image->changed = clock_real();
 	memcpy(image->name, name, sizeof name);
 	return image_put(txn, image);
+}
+
+struct scratch_keys {
+	uint8_t keys[256 - SET_SCRATCH];
+	unsigned n;
+};
+
+static int note_scratch_key(void *ctx, uint8_t key, const char *value, unsigned len)
+{
+	struct scratch_keys *k = ctx;
+	(void)value, (void)len;
+	if (key >= SET_SCRATCH)
+		k->keys[k->n++] = key;
+	return 0;
+}
+
+int trash_forget_scratch(struct cat_txn *txn, uint64_t node)
+{
+	struct scratch_keys k = { .n = 0 };
+	int r = setting_each(txn, node, note_scratch_key, &k);
+	for (unsigned n = 0; n < k.n && !r; n++)
+		r = setting_remove(txn, node, k.keys[n]);
+	return r;
+}
+
+static int take_disk(struct cat_txn *txn, const struct image *to)
+{
+	struct disk_row row;
+	int r = disk_row_get(txn, to->disk, &row);
+	row.image = to->node;
+	return r ? r : disk_row_put(txn, &row);
+}
+
+int trash_disk(struct cat_txn *txn, struct act *a, const struct image *i, char ret_name[TRASH_NAME_MAX + 1])
+{
+	struct image gone = *i;
+	gone.shelf.account = i->owner;
+	gone.shelf.trash = true;
+	gone.node = cat_next(txn, COUNTER_NODE);
+	gone.id = cat_next(txn, COUNTER_NODE);
+	gone.state_before_trash = i->state;
+	gone.state = STATE_TRASHED;
+	gone.trashed = gone.changed = clock_real();
+	int r = trash_name(txn, &gone.shelf, i->name, gone.name);
+	if (!r)
+		r = image_put(txn, &gone);
+	if (!r)
+		r = setting_copy_all(txn, i->node, gone.node);
+	if (!r)
+		r = trash_forget_scratch(txn, gone.node);
+	if (!r && i->shelf.type == TYPE_INSTANCE)
+		r = runs_split(txn, i, &gone);
+	if (!r)
+		r = take_disk(txn, &gone);
+	memcpy(ret_name, gone.name, sizeof gone.name);
+	act_shelf_changed(a, &gone.shelf, gone.name);
+	return r;
 }
 
 int disk_row_release(struct cat_txn *txn, uint64_t disk)

@@ -27,10 +27,9 @@
 #include "domain/replace.h"
 #include "domain/rights.h"
 #include "domain/runs.h"
+#include "domain/start.h"
+#include "domain/names.h"
 #include "domain/trash.h"
-
-/* A file of another name beside a disk that is there may be an editor's: only above this size is it taken for a new disk. */
-#define SCRATCH_LIMIT 65536u
 
 int upload_rows(struct cat_txn *txn, uint64_t disk_node, struct tree_disk *ret, struct error *err)
 {
@@ -195,6 +194,7 @@ struct settle {
 	struct act act; /* frame for log and events; its fn is only run where no fold is needed */
 	struct verdict verdict;
 	bool take_over; /* this upload replaces the image's disk */
+	struct taking taking;
 	bool measured;  /* what it takes in the store is known */
 	uint64_t left;  /* bytes of its overlay, when it is not folded */
 	struct error lacks; /* why a submission with a whole disk is none yet; code 0: it lacks nothing */
@@ -212,36 +212,17 @@ static int fill_setting(struct cat_txn *txn, struct image *i, enum setting_key k
 	return r == -EINVAL ? 0 : r; /* what was found in the disk is no valid setting: then there is none */
 }
 
-/* The upload becomes the image's disk; the one it replaces goes. */
-static int take_over(struct cat_txn *txn, struct act *a, struct image *i, uint64_t disk)
+static void tell_outcome(struct cat_txn *txn, struct settle *s, const struct image *i)
 {
-	char value[SETTING_MAX + 1];
-	unsigned len;
-	for (unsigned k = SET_SCRATCH; k <= SET_SCRATCH_MAX; k++) {
-		int r = setting_get(txn, i->node, (uint8_t)k, value, sizeof value, &len);
-		if (r == -ENOENT || (!r && get_le64(value) != disk))
-			continue;
-		if (!r)
-			r = setting_remove(txn, i->node, (uint8_t)k);
-		if (r)
-			return r;
-		snprintf(i->upload, sizeof i->upload, "%.*s", (int)len - 8, value + 8);
-	}
-	if (i->disk) {
-		act_drop_disk(a, i->disk);
-		int r = disk_row_release(txn, i->disk);
-		if (r)
-			return r;
-	}
-	i->disk = disk;
-	return 0;
-}
-
-static void tell_outcome(struct cat_txn *txn, struct act *a, const struct image *i)
-{
+	struct act *a = &s->act;
 	struct image origin;
-	snprintf(a->detail, sizeof a->detail, "%s%.280s", !i->reason[0] && i->from ? "from " : "", i->reason[0] ? i->reason : i->from_text);
-	if (!i->reason[0] && replace_origin(txn, a->who, i, &origin) == 0)
+	if (s->taking.told[0] && i->shelf.type == TYPE_INSTANCE)
+		a->operation = "reinstall";
+	snprintf(a->detail, sizeof a->detail, "%s%.280s", !i->reason[0] && i->from ? "from " : "",
+		 i->reason[0] ? i->reason : i->from ? i->from_text : "");
+	if (s->taking.told[0])
+		snprintf(a->detail, sizeof a->detail, "%s", s->taking.told);
+	else if (!i->reason[0] && replace_origin(txn, a->who, i, &origin) == 0)
 		replace_note(txn, a->who, &origin, a->detail, sizeof a->detail);
 }
 
@@ -263,9 +244,9 @@ static int apply_verdict(struct cat_txn *txn, struct settle *s, struct image *i,
 {
 	const struct verdict *v = &s->verdict;
 	struct act *a = &s->act;
-	int r = s->take_over && i->disk != disk ? take_over(txn, a, i, disk) : 0;
+	int r = s->take_over ? take_over(txn, &s->taking, a, i, disk, err) : 0;
 	if (r)
-		return fail(err, r, "the upload could not become the image's disk");
+		return r;
 	enum image_state state = v->state;
 	s->lacks.code = 0;
 	snprintf(i->reason, sizeof i->reason, "%s", v->reason);
@@ -279,7 +260,7 @@ static int apply_verdict(struct cat_txn *txn, struct settle *s, struct image *i,
 	act_path_image(a, txn, i);
 	a->outcome = s->lacks.code ? s->lacks.code : v->code;
 	a->not_logged = state == STATE_PENDING && !i->reason[0];
-	tell_outcome(txn, a, i);
+	tell_outcome(txn, s, i);
 	act_node_changed(a, node_disk(disk), false);
 	act_node_changed(a, node_image(i->node, SLOT_DIR), false);
 	if (!r)
@@ -341,12 +322,9 @@ static int do_apply(struct cat_txn *txn, struct act *a, struct error *err)
 
 static void after_commit(struct settle *s)
 {
-	const struct service_events *e = &s->act.service->events;
 	for (unsigned n = 0; n < ACT_DROPS && s->act.dropped[n]; n++)
 		disks_drop(s->act.service->disks, s->act.dropped[n]);
-	for (unsigned n = 0; n < s->act.n_events; n++)
-		if (e->inode)
-			e->inode(e->ctx, s->act.events[n].node, s->act.events[n].content);
+	act_tell(&s->act);
 }
 
 /* Over policy bytes-per-region nothing becomes available, however its bytes came to be there. What is there stays. */
@@ -388,50 +366,27 @@ static int settle_disk(struct settle *s, const struct tree_disk *d, struct disk 
 	return r;
 }
 
-bool upload_replaces(const struct image *i, const char *name, uint64_t size)
+static int settle_beside(struct settle *s, const struct tree_disk *d, struct disk *disk, enum upload_end end, struct error *err)
 {
-	if (name[0] == '.' || !i->disk)
-		return false;
-	return size > SCRATCH_LIMIT || strcmp(name, "disk") == 0 || strcmp(name, image_disk_name(i)) == 0;
+	int r = take_begin(&s->taking, s->act.service, s->take_over ? d->image.disk : 0, err);
+	if (!r)
+		r = settle_disk(s, d, disk, end, err);
+	take_end(&s->taking);
+	return r;
 }
 
-/* Does closing this file mean that an upload is done? */
-static bool is_upload(const struct tree_disk *d, const char *name, uint64_t size, bool dirty)
+/* Does closing this file mean that an upload is done? Beside an instance's disk only a new name does. */
+static bool is_upload(const struct tree_disk *d, const char *name, uint64_t size, bool dirty, enum upload_end end)
 {
 	/* dirty: somebody wrote while another one's close was being settled */
 	if (d->is_main)
 		return d->image.state == STATE_PENDING || (d->image.state == STATE_FAILED && !d->image.used) ||
 		       (d->image.state == STATE_AVAILABLE && dirty);
+	if (d->image.shelf.type == TYPE_INSTANCE)
+		return end == UPLOAD_RENAMED && !d->image.shelf.trash;
 	if (name[0] == '.' || d->image.used)
 		return false;
 	return !d->image.disk || upload_replaces(&d->image, name, size);
-}
-
-struct name_search {
-	uint64_t disk;
-	char name[256];
-};
-
-static int match_disk(void *ctx, uint8_t key, const char *value, unsigned len)
-{
-	struct name_search *s = ctx;
-	if (key < SET_SCRATCH || key > SET_SCRATCH_MAX || len <= 8 || len - 8 > 255 || get_le64(value) != s->disk)
-		return 0;
-	memcpy(s->name, value + 8, len - 8);
-	s->name[len - 8] = 0;
-	return 1;
-}
-
-static void find_name(struct service *s, const struct tree_disk *d, char ret[256])
-{
-	struct name_search search = { .disk = d->row.no };
-	struct cat_txn *txn;
-	if (cat_begin(s->catalog, &txn, NULL) == 0) {
-		if (setting_each(txn, d->image.node, match_disk, &search) < 0)
-			search.name[0] = 0;
-		cat_end(&txn);
-	}
-	memcpy(ret, search.name, sizeof search.name);
 }
 
 /* Nobody writes meanwhile; who writes afterwards has to ask, and finds the image available. */
@@ -447,11 +402,11 @@ static int settle_alone(struct settle *s, struct disk *disk, enum upload_end end
 	if (r)
 		return r == -ENOENT || r == -ESTALE ? 0 : r;
 	if (!d.is_main)
-		find_name(service, &d, name);
+		take_name(service, &d, name);
 	s->take_over = !d.is_main;
-	if (is_upload(&d, name, disk_size(disk), disk_dirty(disk)))
-		return settle_disk(s, &d, disk, end, err);
-	if (!d.is_main && d.image.used && upload_replaces(&d.image, name, disk_size(disk)))
+	if (is_upload(&d, name, disk_size(disk), disk_dirty(disk), end))
+		return settle_beside(s, &d, disk, end, err);
+	if (!d.is_main && d.image.used && d.image.shelf.type != TYPE_INSTANCE && upload_replaces(&d.image, name, disk_size(disk)))
 		return fail(err, -EPERM, "%s has its disk, and it has been used: make another image", d.image.name);
 	return 0;
 }

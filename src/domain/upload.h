@@ -14,6 +14,7 @@
 
 enum upload_end {
 	UPLOAD_CLOSED, /* somebody closed a file that they wrote to */
+	UPLOAD_RENAMED, /* it was called otherwise before, and has the name of the disk now */
 	UPLOAD_COPIED, /* … and what they copied into it was copied to its end */
 	UPLOAD_KILLED, /* … because they were killed */
 	UPLOAD_BROKEN, /* … after a write had failed */

@@ -155,7 +155,8 @@ static int do_lineage(struct cat_txn *txn, struct act *a, struct error *err)
 	r = terms_inherit(txn, &d.image, &from, err);
 	if (r)
 		return r;
-	note_origin(txn, a, &from, &d.image);
+	if (d.is_main || d.image.shelf.type != TYPE_INSTANCE || !d.image.disk) /* what lies beside a server's disk is not what it was made from */
+		note_origin(txn, a, &from, &d.image);
 	r = image_put(txn, &from);
 	if (!r)
 		r = image_put(txn, &d.image);

@@ -120,7 +120,7 @@ refused 'what lies above' ENOENT 'names no image' ln -s ../../../../../custom/we
 image pending
 head -c 1M "$a" >"$C/pending/x.img"
 refused 'a pending image' EBUSY 'not available yet' ln -s ../../custom/pending "$I/no/image"
-fails 'cp -r of a pending image' 'Device or resource busy' cp -r "$C/pending" "$I/no2"
+refused 'cp -r of a pending image' EINVAL 'not available yet' cp -r "$C/pending" "$I/no2"
 rm -r "$I/no2"
 image empty
 refused 'an empty image' EBUSY 'not available yet' ln -s ../../custom/empty "$I/no/image"
