@@ -137,13 +137,22 @@ static int entry_setting(const struct tree_ask *a, uint64_t node, const struct i
 	return 0;
 }
 
+static int entry_computed(const struct tree_ask *a, uint64_t node, const struct image *i, struct entry *ret)
+{
+	AUTO_BUF struct buf text = BUF_INIT;
+	int r = tree_computed_text(a, i, node_slot(node), &text);
+	(void)fill_file(ret, node, i->created, false);
+	ret->size = text.len;
+	return r;
+}
+
 static int entry_in_image(const struct tree_ask *a, uint64_t node, const struct image *i, struct entry *ret)
 {
 	unsigned slot = node_slot(node);
 	if (slot < SET_MAX_)
 		return entry_setting(a, node, i, ret);
 	if (slot == SLOT_OWNER || slot == SLOT_REVIEWED)
-		return fill_file(ret, node, i->created, false);
+		return entry_computed(a, node, i, ret);
 	if (slot >= SLOT_IMAGE_FILE)
 		return fill_file(ret, node, i->changed, false);
 	int r = fill_link(a, ret, node, slot == SLOT_LINK ? i->created : i->changed, &(struct tree_rows){ .image = i });

@@ -36,6 +36,9 @@ int tree_computed(const struct image *, uint64_t dir, const char *name, uint64_t
 struct buf;
 int tree_link_text(const struct tree_ask *, uint64_t node, const struct tree_rows *, struct buf *ret) MUST_USE;
 
+/* Of `owner` and `reviewed`. */
+int tree_computed_text(const struct tree_ask *, const struct image *, unsigned slot, struct buf *ret) MUST_USE;
+
 /* Shelves of type shared, and their links: tree_shared.c. */
 int tree_list_shared(const struct tree_ask *, const struct shelf *, uint64_t cookie, tree_each each, void *ctx) MUST_USE;
 int tree_lookup_shared(const struct tree_ask *, const struct shelf *, const char *name, struct entry *ret) MUST_USE;

@@ -164,6 +164,8 @@ static int text_metrics(struct text_walk *w)
 	metric(w->text, "open_disks", "Disks that are open.", "gauge", disks_open_count(w->ask->service->disks));
 	metric(w->text, "pool_bytes", "Bytes of the pool's file system.", "gauge", total);
 	metric(w->text, "pool_free_bytes", "Bytes free in the pool's file system.", "gauge", space);
+	metric(w->text, "texts_made_total", "Generated files that were made, to be read or measured.", "counter",
+	       w->ask->service->texts_made);
 	store_metrics(w->text, w->ask->service->store);
 	return 0;
 }
@@ -227,23 +229,28 @@ static int text_policy(struct text_walk *w)
 
 /* ---- which ---------------------------------------------------------------------------------------- */
 
+int tree_computed_text(const struct tree_ask *a, const struct image *i, unsigned slot, struct buf *ret)
+{
+	struct account owner;
+	if (slot == SLOT_OWNER)
+		buf_addf(ret, "%s\n", account_get(a->txn, i->owner, &owner) ? "?" : owner.name);
+	else
+		buf_addf(ret, "%s\n", i->published ? "yes" : "no");
+	return 0;
+}
+
 static int text_of_image(const struct tree_ask *a, struct buf *ret)
 {
 	struct image i;
-	struct account owner;
 	int r = image_get(a->txn, node_number(a->node), &i);
 	if (!r)
 		r = may(a->txn, a->who, MAY_SEE, NULL, &i, a->err);
 	if (r)
 		return fail(a->err, -ENOENT, "this image is gone");
 	unsigned slot = node_slot(a->node);
-	if (slot == SLOT_OWNER)
-		buf_addf(ret, "%s\n", account_get(a->txn, i.owner, &owner) ? "?" : owner.name);
-	else if (slot == SLOT_REVIEWED)
-		buf_addf(ret, "%s\n", i.published ? "yes" : "no");
-	else
-		return status_text(a->service, a->who, &i, ret, a->err);
-	return 0;
+	if (slot == SLOT_OWNER || slot == SLOT_REVIEWED)
+		return tree_computed_text(a, &i, slot, ret);
+	return status_text(a->service, a->who, &i, ret, a->err);
 }
 
 static int text_of_file(const struct tree_ask *a, enum tree_file f, struct buf *ret)

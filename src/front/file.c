@@ -82,11 +82,7 @@ enum file_kind file_kind_of(uint64_t node)
 
 static int load_text(struct front *front, struct file *f, struct error *err)
 {
-	if (node_kind(f->node) == NODE_FIXED && node_slot(f->node) == SLOT_FILE + FILE_WHY) {
-		why_text(front, f->who.uid, &f->text);
-		return 0;
-	}
-	return tree_file_text(front->service, &f->who, f->node, &f->text, err);
+	return texts_take(front, &f->who, f->node, &f->text, err);
 }
 
 static int fill_disk(struct front *front, struct file *f, struct error *err)
@@ -348,6 +344,28 @@ static bool is_read_by(const struct file *f, uint32_t conn, uint64_t pid)
 bool file_find_reader(struct front *front, uint32_t conn, uint32_t pid, struct file **ret)
 {
 	return find_such(front, is_read_by, conn, pid, ret);
+}
+
+static uint64_t last_text(struct front *front, uint32_t conn, uint64_t node, uint32_t pid)
+{
+	uint64_t last = 0;
+	for (unsigned s = 0; pid && s < SHARDS; s++) {
+		WITH_LOCK(&front->files->shards[s].lock);
+		for (struct file *f = front->files->shards[s].first; f; f = f->next)
+			if (f->conn == conn && f->node == node && f->who.pid == pid && !f->writable && f->fh > last)
+				last = f->fh;
+	}
+	return last;
+}
+
+bool file_find_text(struct front *front, uint32_t conn, uint64_t node, uint32_t pid, struct file **ret)
+{
+	uint64_t fh = last_text(front, conn, node, pid);
+	WITH_LOCK(&front->files->shards[shard_of(conn, fh)].lock);
+	*ret = fh ? find(front->files, conn, fh) : NULL;
+	if (*ret)
+		(*ret)->refs++;
+	return *ret != NULL;
 }
 
 bool file_is_open_by(struct front *front, uint32_t conn, uint64_t node, uint32_t pid)

@@ -76,6 +76,9 @@ bool file_find_reader(struct front *, uint32_t conn, uint32_t pid, struct file *
  * process; it or `also`. */
 unsigned files_of_process(struct front *, const struct who *, uint32_t also, bool writable, uint64_t *ret, unsigned max);
 
+/* The text of a generated file that this process opened last, to read it. False when there is none. */
+bool file_find_text(struct front *, uint32_t conn, uint64_t node, uint32_t pid, struct file **ret);
+
 /* Has this process got the disk open on this connection? */
 bool file_is_open_by(struct front *, uint32_t conn, uint64_t node, uint32_t pid);
 

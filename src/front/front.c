@@ -131,6 +131,7 @@ int front_new(struct front **ret, struct service *s, struct hold *hold, const st
 	f->hooks = *hooks;
 	pthread_mutex_init(&f->views_lock, NULL);
 	f->files = files_new();
+	f->texts = texts_new();
 	struct sessions_conf conf = { .ops = &front_ops, .hold = hold, .ctx = f, .opened = on_opened, .closed = on_closed,
 				      .inited = on_inited };
 	int r = sessions_new(&f->sessions, &conf, err);
@@ -158,6 +159,7 @@ void front_free(struct front *f)
 		free_view(v);
 	}
 	files_free(f);
+	texts_free(f->texts);
 	pthread_mutex_destroy(&f->views_lock);
 	free(f);
 }

@@ -13,12 +13,14 @@
 #include "domain/tree.h"
 #include "front/file.h"
 #include "front/front.h"
+#include "front/texts.h"
 
 struct front {
 	struct service *service;
 	struct hold *hold;
 	struct sessions *sessions;
 	struct files *files;
+	struct texts *texts;
 	struct front_hooks hooks;
 	pthread_mutex_t views_lock; /* guards views */
 	struct view *views;         /* of all connections that were not closed */
@@ -73,6 +75,7 @@ void reply_done(struct ask *, int code); /* 0: success without anything */
 void reply_entry(struct ask *, int code, const struct entry *);
 void fill_entry(struct ask *, const struct entry *, struct fuse_entry_param *ret);
 void fill_stat(struct ask *, const struct entry *, struct stat *ret);
+bool is_generated(const struct entry *); /* its size is not known before its text is made */
 double entry_timeout(const struct entry *);
 
 bool front_is_written_elsewhere(struct front *, uint32_t conn, uint64_t disk); /* open for writing in another mount */

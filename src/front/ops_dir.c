@@ -76,6 +76,8 @@ static int add(void *ctx, const char *name, const struct entry *e, uint64_t cook
 	struct filling *f = ctx;
 	struct fuse_entry_param p;
 	fill_entry(f->ask, e, &p);
+	if (is_generated(e))
+		p.ino = 0; /* no attributes: the kernel looks it up when somebody wants to know */
 	size_t n = put(f, name, &p, cookie + DOTS);
 	f->used += n;
 	return n == 0;

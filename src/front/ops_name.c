@@ -34,13 +34,15 @@ void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *all)
 	fuse_reply_none(req);
 }
 
-static void reply_attr(struct ask *a, int code, const struct entry *e)
+static void reply_attr(struct ask *a, int code, struct entry *e)
 {
 	struct stat st;
 	if (code) {
 		reply_error(a, code);
 		return;
 	}
+	if (is_generated(e))
+		e->size = texts_size(a->front, &a->who, e->node, false);
 	fill_stat(a, e, &st);
 	fuse_reply_attr(a->req, &st, entry_timeout(e));
 }

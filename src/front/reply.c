@@ -175,14 +175,24 @@ void fill_entry(struct ask *a, const struct entry *e, struct fuse_entry_param *r
 	ret->attr_timeout = ret->entry_timeout = entry_timeout(e);
 }
 
+bool is_generated(const struct entry *e)
+{
+	enum file_kind kind = file_kind_of(e->node);
+	return S_ISREG(e->mode) && (kind == FILE_IS_TEXT || kind == FILE_IS_CONFIG);
+}
+
 void reply_entry(struct ask *a, int code, const struct entry *e)
 {
 	struct fuse_entry_param p;
+	struct entry measured;
 	if (code) {
 		reply_error(a, code);
 		return;
 	}
-	fill_entry(a, e, &p);
+	measured = *e;
+	if (is_generated(e))
+		measured.size = texts_size(a->front, &a->who, e->node, true);
+	fill_entry(a, &measured, &p);
 	fuse_reply_entry(a->req, &p);
 }
 
