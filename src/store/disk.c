@@ -244,11 +244,25 @@ int disk_grow(struct disk *d, uint64_t size, struct error *err)
 	return r;
 }
 
+/* Of a disk that becomes empty nothing is lost, whatever the kernel could not write. */
+static int forget_lost(struct disk *d, uint64_t size, struct error *err)
+{
+	int fd = -1;
+	if (size > 0 || overlay_check(d->overlay, NULL) == 0)
+		return 0;
+	int r = overlay_reset(d->overlay, &fd, err);
+	if (fd >= 0)
+		close(fd);
+	if (r == 0)
+		d->cut = OVERLAY_NONE; /* shrink() makes it anew */
+	return r;
+}
+
 /* Under fold_lock and data_lock for writing. */
 static int shrink(struct disk *d, uint64_t size, struct error *err)
 {
 	uint64_t end = round_up(size, CHUNK_SIZE);
-	int r = size < end ? zero_tail(d, size, end - size, err) : 0;
+	int r = size < end ? zero_tail(d, size, end - size, err) : forget_lost(d, size, err);
 	if (r == 0 && end < d->cut) {
 		r = overlay_set_cut(d->overlay, end, err);
 		if (r == 0)

@@ -163,7 +163,7 @@ int splices_load(struct disk *d, struct error *err)
 static int sync_log(struct disk *d, struct error *err)
 {
 	if (fdatasync(d->log_fd))
-		return fail_errno(err, "cannot sync the log of copies of disk %" PRIu64, d->number);
+		return overlay_lost(d->overlay, err);
 	return io_sync_dir(d->dir, err);
 }
 
@@ -191,7 +191,7 @@ int splices_done(struct disk *d, struct error *err)
 	if (r)
 		return r;
 	if (ftruncate(d->log_fd, 0) || fdatasync(d->log_fd))
-		return fail_errno(err, "cannot empty the log of copies of disk %" PRIu64, d->number);
+		return overlay_lost(d->overlay, err);
 	atomic_store(&d->n_splices, 0);
 	d->spliced = (struct splice_at){ 0 };
 	free(steal(&d->splices));

@@ -57,8 +57,12 @@ int overlay_drop_from(struct overlay *, uint64_t chunk, struct error *err) MUST_
 /* The parts of a drop, for many at once: clear the bits of chunks, make that durable once, then punch those
  * whose bits are still clear. sync_bits() costs nothing when no clear bit was ever durable as set. */
 void overlay_clear(struct overlay *, uint64_t chunk);
-/* Can what it holds be believed? Not after a sync that failed: the page cache may have thrown away what was not written. */
-int overlay_check(const struct overlay *, struct error *err) MUST_USE;
+/* Is what was read from it until now what was written to it? Not once the kernel could not write a page: it may have thrown it away
+ * since, and zeros are read there. Asks the kernel, which waits for nothing and writes nothing. Once the answer was an error it is one
+ * in every later process, too, until all is forgotten. Asked after reading, and before what was read counts for more than the overlay. */
+int overlay_check(struct overlay *, struct error *err) MUST_USE;
+/* A file that belongs to it could not be synced (errno): the same from here on. Returns that error. */
+int overlay_lost(struct overlay *, struct error *err) MUST_USE;
 int overlay_sync_bits(struct overlay *, struct error *err) MUST_USE;
 int overlay_punch(struct overlay *, uint64_t chunk, uint64_t count, struct error *err) MUST_USE;
 

@@ -3,6 +3,7 @@
  * an overlay: it goes first when all of them go, and before it goes it is made void. */
 #include "store/overlay_int.h"
 
+#include <endian.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -69,6 +70,7 @@ int overlay_put_header(struct overlay *o, struct error *err)
 	put_le64(page + BITS_AT_SIZE, o->kept.size);
 	put_le64(page + BITS_AT_CUT, o->kept.cut);
 	put_le64(page + BITS_AT_GENERATION, o->kept.generation);
+	put_le64(page + BITS_AT_BROKEN, o->kept.broken);
 	return write_header(o, page, err);
 }
 
@@ -141,6 +143,7 @@ static int read_header(struct overlay *o, struct error *err)
 	o->kept.size = get_le64(page + BITS_AT_SIZE);
 	o->kept.cut = get_le64(page + BITS_AT_CUT);
 	o->kept.generation = get_le64(page + BITS_AT_GENERATION);
+	o->kept.broken = get_le64(page + BITS_AT_BROKEN);
 	return 0;
 }
 
@@ -178,10 +181,16 @@ static int take_up(struct overlay *o, struct error *err)
 	log_find(o);
 	int r = live_find(o, err);
 	if (r > 0)
-		return recover(o, err);
-	o->pending.many = o->pending.recut = true;
+		r = recover(o, err);
+	else
+		o->pending.many = o->pending.recut = true;
+	if (r)
+		return r;
+	if (o->kept.broken == 0)
+		o->kept.broken = le64toh(atomic_load(&o->header[LIVE_AT_BROKEN / 8]));
+	atomic_store(&o->broken, (int)o->kept.broken);
 	atomic_store(&o->data_new, true);
-	return r;
+	return 0;
 }
 
 int overlay_files_find(struct overlay *o, struct error *err)

@@ -19,16 +19,18 @@
 
 /* Layouts: docs/format-overlay.md */
 #define BITS_MAGIC "imgfs-ov"
-#define BITS_VERSION 2u
+#define BITS_VERSION 3u
 #define BITS_AT_VERSION 8
 #define BITS_AT_NUMBER 16
 #define BITS_AT_SIZE 24
 #define BITS_AT_CUT 32
 #define BITS_AT_GENERATION 40
+#define BITS_AT_BROKEN 48
 #define BITS_HEADER 4096u
 
 #define LIVE_MAGIC "imgfs-lv"
-#define LIVE_AT_BOOT 40 /* the rest is where .bits has it */
+#define LIVE_AT_BOOT 40 /* the rest is where .bits has it, but this: */
+#define LIVE_AT_BROKEN 80
 #define BOOT_SIZE 36u
 
 #define LOG_SIZE (4u << 20)
@@ -71,6 +73,7 @@ struct pending {
 struct kept {
 	uint64_t size, cut;
 	uint64_t generation; /* of the records in .log that count */
+	uint64_t broken; /* errno of the sync that failed; 0: none did */
 };
 
 struct overlay {
@@ -82,7 +85,8 @@ struct overlay {
 	_Atomic bool there;       /* all three are open */
 	_Atomic uint64_t *header; /* the header page of .live, mapped */
 	_Atomic bool data_new;    /* .data changed since its last fdatasync */
-	_Atomic int broken;       /* a sync failed: what it covered may be lost, so every later one fails too */
+	_Atomic int broken;       /* a sync or a writeback failed with this errno: what it covered may be lost, so every later sync
+				   * fails too, and nothing of it is committed. Kept in .bits and .live */
 
 	pthread_mutex_t syncing;  /* one sync at a time; guards what follows */
 	int log;                  /* -1: none */
@@ -130,7 +134,8 @@ bool take_mark(struct overlay *, enum mark, uint64_t *page); /* the next marked 
 /* --- overlay_sync.c --- */
 void note_blocks(struct overlay *, uint64_t block, uint64_t count);
 void note_cleared(struct overlay *);
-int overlay_spoil(struct overlay *, struct error *err); /* a sync failed with errno */
+int overlay_spoil(struct overlay *, struct error *err); /* a sync failed with errno: remembered from here on, in the files too */
+int overlay_intact(struct overlay *, struct error *err); /* overlay_check() under files and syncing */
 /* Add bits to those in .bits: a page of them, or those of one block. */
 int keep_page(struct overlay *, uint64_t page, const uint16_t *bits, struct error *err);
 int keep_block(struct overlay *, uint64_t block, struct error *err);

@@ -187,6 +187,7 @@ int live_sign(struct overlay *o, struct error *err)
 	put_le64(page + BITS_AT_NUMBER, o->number);
 	put_le64(page + BITS_AT_SIZE, o->kept.size);
 	put_le64(page + BITS_AT_CUT, o->kept.cut);
+	put_le64(page + LIVE_AT_BROKEN, o->kept.broken);
 	int r = boot_id(page + LIVE_AT_BOOT, err);
 	if (r)
 		return r;
@@ -198,7 +199,7 @@ int live_sign(struct overlay *o, struct error *err)
 
 static bool is_ours(const struct overlay *o, const uint8_t *page, const uint8_t *boot)
 {
-	return memcmp(page, LIVE_MAGIC, 8) == 0 && get_le32(page + BITS_AT_VERSION) == BITS_VERSION &&
+	return memcmp(page, LIVE_MAGIC, 8) == 0 && get_le32(page + BITS_AT_VERSION) <= BITS_VERSION &&
 	       get_le64(page + BITS_AT_NUMBER) == o->number && memcmp(page + LIVE_AT_BOOT, boot, BOOT_SIZE) == 0;
 }
 

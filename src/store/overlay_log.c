@@ -146,10 +146,16 @@ int log_append(struct overlay *o, const struct pending *p, struct error *err)
 {
 	size_t len;
 	int r = make_record(o, p, &len, err);
-	if (r == 0 && (r = io_pwrite(o->log, o->record, len, o->log_at)))
-		errno = -r;
-	if (r || fdatasync(o->log))
+	if (r == 0)
+		r = overlay_intact(o, err);
+	if (r == 0 && (r = io_pwrite(o->log, o->record, len, o->log_at)) == 0 && fdatasync(o->log))
+		r = -errno;
+	if (r && atomic_load(&o->broken) == 0) {
+		errno = r < -1000 ? EIO : -r;
 		return overlay_spoil(o, err);
+	}
+	if (r)
+		return r;
 	o->log_at += len;
 	o->log_count++;
 	return 0;

@@ -16,6 +16,7 @@
 #include "store/overlay_int.h"
 
 #include <endian.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,7 @@
 #include "base/io.h"
 #include "base/num.h"
 
+#define FAR_AWAY ((off_t)1 << 62)
 #define SHOTS 64u /* pages of bits that are looked at in one go */
 
 /* A page of bits as it was at one moment. */
@@ -88,10 +90,24 @@ static bool is_small(const struct pending *p) { return !p->many && !p->cleared &
 
 /* --- .bits --- */
 
+/* Before anybody is told: the next process must know, too. Should neither page reach the disk, it is in the page cache as long as
+ * the bytes that it is about. */
+static void remember(struct overlay *o, int code)
+{
+	int none = 0;
+	if (!atomic_compare_exchange_strong(&o->broken, &none, code) || !atomic_load(&o->there))
+		return;
+	atomic_store(&o->header[LIVE_AT_BROKEN / 8], htole64((uint64_t)code));
+	o->kept.broken = (uint64_t)code;
+	if (overlay_put_header(o, NULL) == 0)
+		(void)!fdatasync(o->bits);
+}
+
 int overlay_spoil(struct overlay *o, struct error *err)
 {
-	atomic_store(&o->broken, errno ? errno : EIO);
-	return fail_errno(err, "cannot sync the overlay of disk %" PRIu64, o->number);
+	int code = errno ? errno : EIO;
+	remember(o, code);
+	return fail(err, -code, "cannot sync the overlay of disk %" PRIu64 ": %s", o->number, strerror(code));
 }
 
 static int sync_bits(struct overlay *o, struct error *err)
@@ -226,7 +242,7 @@ static int put_cleared(struct overlay *o, struct error *err)
 /* Step 4: write what is new. */
 static int put_header(struct overlay *o, const struct pending *p, bool *ret_any, struct error *err)
 {
-	struct kept next = { p->size, p->cut, o->kept.generation + (o->log_at > 0) };
+	struct kept next = { p->size, p->cut, o->kept.generation + (o->log_at > 0), o->kept.broken };
 	if (next.size == o->kept.size && next.cut == o->kept.cut && next.generation == o->kept.generation)
 		return 0;
 	o->kept = next;
@@ -271,29 +287,58 @@ static int checkpoint(struct overlay *o, struct pending *p, struct error *err)
 		*p = take_pending(o);
 		r = 0;
 	}
-	if (r && !atomic_load(&o->broken))
-		atomic_store(&o->broken, r < -1000 ? EIO : -r);
+	if (r)
+		remember(o, r < -1000 ? EIO : -r);
 	return r;
 }
 
 /* --- what the others see --- */
 
-int overlay_check(const struct overlay *o, struct error *err)
+/* The kernel tells each open file once of pages that it could not write since it was last asked. Of no page (it is far beyond any end)
+ * there is nothing to wait for. */
+static int lost_pages(int fd)
+{
+	if (sync_file_range(fd, FAR_AWAY, 1, SYNC_FILE_RANGE_WAIT_BEFORE) == 0)
+		return 0;
+	return errno == EINVAL || errno == ENOSYS || errno == ESPIPE ? 0 : errno; /* a file system without writeback loses none */
+}
+
+int overlay_intact(struct overlay *o, struct error *err)
 {
 	int code = atomic_load(&o->broken);
-	if (code)
-		return fail(err, -code, "writes to disk %" PRIu64 " may be lost: an earlier sync failed: %s", o->number,
-			    strerror(code));
-	return 0;
+	if (code == 0 && atomic_load(&o->there) &&
+	    ((code = lost_pages(o->data)) || (code = lost_pages(o->bits)) || (code = lost_pages(o->live))))
+		remember(o, code);
+	if (code == 0)
+		return 0;
+	return fail(err, -code, "what was written to disk %" PRIu64 " may be lost, the store's file system could not write it (%s): do "
+		    "the upload again, or install the server anew; cat still reads what is left", o->number, strerror(code));
+}
+
+int overlay_check(struct overlay *o, struct error *err)
+{
+	WITH_RDLOCK(&o->files);
+	WITH_LOCK(&o->syncing);
+	return overlay_intact(o, err);
+}
+
+int overlay_lost(struct overlay *o, struct error *err)
+{
+	int code = errno;
+	(void)!overlay_files_make(o, NULL); /* without files it is known as long as this process lives */
+	WITH_RDLOCK(&o->files);
+	WITH_LOCK(&o->syncing);
+	errno = code;
+	return overlay_spoil(o, err);
 }
 
 int overlay_sync_bits(struct overlay *o, struct error *err)
 {
 	WITH_RDLOCK(&o->files);
 	if (!atomic_load(&o->there))
-		return overlay_check(o, err);
+		return overlay_intact(o, err);
 	WITH_LOCK(&o->syncing);
-	int r = overlay_check(o, err);
+	int r = overlay_intact(o, err);
 	if (r || !o->durable) /* .bits has nothing that could be cleared */
 		return r;
 	struct pending p;
@@ -307,9 +352,9 @@ int overlay_sync(struct overlay *o, struct error *err)
 {
 	WITH_RDLOCK(&o->files);
 	if (!atomic_load(&o->there))
-		return overlay_check(o, err);
+		return overlay_intact(o, err);
 	WITH_LOCK(&o->syncing); /* who finds nothing to do waits for the sync that does it */
-	int r = overlay_check(o, err);
+	int r = overlay_intact(o, err);
 	if (r)
 		return r;
 	struct pending p = take_pending(o);

@@ -322,6 +322,19 @@ static int sync_call(long call, int fd)
 	return 0;
 }
 
+static _Atomic int losing;
+
+void power_lose_pages(int code) { losing = code; }
+
+int sync_file_range(int fd, off_t offset, off_t len, unsigned flags)
+{
+	int code = atomic_exchange(&losing, 0);
+	if (code == 0)
+		return (int)syscall(SYS_sync_file_range, fd, offset, len, flags);
+	errno = code;
+	return -1;
+}
+
 int fdatasync(int fd) { return sync_call(SYS_fdatasync, fd); }
 int fsync(int fd) { return sync_call(SYS_fsync, fd); }
 

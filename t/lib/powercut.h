@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* powercut: what a folder of files would be after the power failed.
  *
- * A program that calls any of these has its fdatasync(), fsync() and unlink() replaced: while a folder is watched, what
+ * A program that calls any of these has its fdatasync(), fsync(), unlink() and sync_file_range() replaced: while a folder is watched, what
  * they make durable is noted: a copy of the file's bytes as they are at its sync, the names at the
  * folder's. A cut leaves in each page (4 KiB) of each file either what was synced last or what is there
  * now, and of names that are new or gone without a sync either; a name that was removed and made again
@@ -23,6 +23,7 @@ void power_cut(const char *to);                   /* make the folder `to` what t
  * called right after. */
 void power_cut_at(unsigned n, const char *to, void (*then)(void *ctx), void *ctx);
 void power_fail_sync(int code); /* the next fdatasync or fsync of any file fails with this errno */
+void power_lose_pages(int code); /* the kernel could not write a page: whoever asks next (sync_file_range) is told this errno, once */
 bool power_was_cut(void); /* has it come to that? */
 
 #endif

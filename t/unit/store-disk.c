@@ -868,6 +868,34 @@ static void test_failed_sync(void)
 	is_int(disk_sync(o.disk, &err), -EIO, "is not made good by the next one");
 	is_int(disk_fold(o.disk, NULL, &err), -EIO, "nor does the disk become a map");
 	is_int(o.finals, 0, "nothing was committed");
+	kill_disk(&o);
+	is_int(disk_sync(o.disk, &err), -EIO, "nor does a process that comes after it believe it");
+	is_int(disk_fold(o.disk, NULL, &err), -EIO, "or make a map of it");
+	must(disk_truncate(o.disk, 0, &err), &err);
+	put(&o, buf, sizeof buf, CHUNK_SIZE);
+	is_int(disk_sync(o.disk, &err), 0, "a disk that was emptied is good again");
+	fold(&o);
+	ok(o.finals == 1 && reads(&o, buf, sizeof buf, CHUNK_SIZE) && disk_size(o.disk) == 4 * CHUNK_SIZE,
+	   "and has what was written since");
+	end_owner(&o);
+}
+
+/* The kernel could not write a page, nobody had synced, and zeros are read where it was. */
+static void test_lost_pages(void)
+{
+	static uint8_t buf[3 * CHUNK_SIZE];
+	struct owner o;
+	struct error err;
+	new_owner(&o, 46);
+	fill(buf, sizeof buf);
+	put(&o, buf, BLOCK_SIZE, 0);
+	power_lose_pages(ENOSPC);
+	is_int(disk_fold(o.disk, NULL, &err), -ENOSPC, "a page that was lost is no part of a map");
+	ok(strstr(err.text, "may be lost"), "it is said: %s", err.text);
+	ok(o.commits == 0 && disk_dirty(o.disk), "the overlay keeps all");
+	is_int(disk_sync(o.disk, &err), -ENOSPC, "the next sync tells, too");
+	kill_disk(&o);
+	is_int(disk_sync(o.disk, &err), -ENOSPC, "and that of another process");
 	end_owner(&o);
 }
 
@@ -1243,6 +1271,7 @@ int main(void)
 	test_background();
 	test_trouble_taken();
 	test_failed_sync();
+	test_lost_pages();
 	test_idle();
 	test_idle_in_a_hurry();
 	test_idle_beside_folds();

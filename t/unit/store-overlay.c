@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The overlay: bits and bytes, what another process finds, damage, threads on different blocks, what the power
  * leaves when it fails. */
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -435,6 +436,32 @@ static void test_every_step(void)
 	ok(right && cuts > 15, "a cut at any step leaves what was synced before, or what is new");
 }
 
+/* The kernel could not write pages of it: what they had is gone. */
+static void test_lost_pages(void)
+{
+	struct overlay *o = open_logging(26), *cut;
+	put_block(o, 7, 70);
+	power_lose_pages(EIO);
+	is_int(overlay_sync(o, NULL), -EIO, "a small sync does not take for written what was lost before it");
+	is_int(overlay_sync(o, NULL), -EIO, "nor the next one");
+	is_int(overlay_check(o, NULL), -EIO, "what is there is not to be believed");
+	overlay_close(o);
+	o = open_one(26);
+	is_int(overlay_check(o, NULL), -EIO, "nor by another process");
+	is_int(overlay_sync(o, NULL), -EIO, "whose syncs fail, too");
+	cut = after_cut(26);
+	ok(overlay_check(cut, NULL) == -EIO && block_of(cut, 1000) == LOG_GROWS, "nor after a power cut; what was synced is there");
+	overlay_close(cut);
+	int fd = -1;
+	ok(overlay_reset(o, &fd, NULL) == 0 && overlay_check(o, NULL) == 0, "until all is forgotten");
+	close(fd);
+	put_block(o, 1, 1);
+	errno = EIO;
+	is_int(overlay_lost(o, NULL), -EIO, "a file beside it that could not be synced");
+	is_int(overlay_sync(o, NULL), -EIO, "is lost with it");
+	overlay_close(o);
+}
+
 int main(void)
 {
 	dir = test_folder();
@@ -453,6 +480,7 @@ int main(void)
 	test_dropped_stays_dropped();
 	test_full_log();
 	test_every_step();
+	test_lost_pages();
 	power_end();
 	return done_testing();
 }
