@@ -132,6 +132,7 @@ static struct service_options options_from_env(void)
 	return (struct service_options){
 		.cache = cache ? strtoull(cache, NULL, 10) : 0,
 		.level = level ? (int)strtol(level, NULL, 10) : 0,
+		.prober = "/proc/self/exe",
 	};
 }
 

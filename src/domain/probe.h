@@ -9,6 +9,10 @@
 
 #include "base/err.h"
 
+#define OS_SIZE 64u
+#define ARCH_SIZE 16u
+
+struct cage;
 struct source {
 	/* exactly len bytes at offset (never beyond size), or an error */
 	int (*read)(void *ctx, void *buf, uint32_t len, uint64_t offset, struct error *err);
@@ -26,9 +30,9 @@ struct source {
  * sector (0x55AA) or LVM is found at the start, and else also fine (a data disk) as long as it is not all zero. */
 int probe_disk(const struct source *, bool *ret_zero, struct error *err) MUST_USE;
 
-/* What system is on it, as far as can be told: "debian 12" (ID VERSION_ID of /etc/os-release in an ext2/3/4 root partition found by GPT/MBR or on the whole
- * disk, by libext2fs with an io_manager over the source; symlink to usr/lib/os-release followed inside), "windows" when an NTFS with BOOTMGR or so is recognised; arch "x86_64", "aarch64", "i386"…
- * from the ELF header of /bin/sh, /usr/bin/env or so on it (or GPT root type GUID / EFI loader name). Empty strings when unknown; never fails. */
-void probe_system(const struct source *, char ret_os[64], char ret_arch[16]);
+/* What system is on it, as far as can be told: "debian 12" (ID and VERSION_ID of the os-release of an ext file system), "windows"; and for
+ * which processor: "x86_64", "aarch64", "i386" … (a program's ELF header, the type of the root partition, the name of the EFI loader). Empty
+ * strings when unknown; never fails. libext2fs gets to see the bytes in the cage only (probe_cage.h); without one (NULL: tests) in this process. */
+void probe_system(const struct source *, const struct cage *, char ret_os[OS_SIZE], char ret_arch[ARCH_SIZE]);
 
 #endif

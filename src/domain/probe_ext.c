@@ -59,7 +59,7 @@ uint64_t probe_ext_bytes(const uint8_t super[EXT_SUPER_SIZE])
 	return parse_super(super, &s) ? s.bytes : 0;
 }
 
-static bool super_sane(const struct source *src, uint64_t offset, uint64_t size)
+bool probe_ext_is_sane(const struct source *src, uint64_t offset, uint64_t size)
 {
 	uint8_t bytes[EXT_SUPER_SIZE];
 	struct super s;
@@ -166,7 +166,7 @@ static int open_fs(struct probe_ext *ext)
 
 struct probe_ext *probe_ext_open(const struct source *src, uint64_t offset, uint64_t size)
 {
-	if (!super_sane(src, offset, size))
+	if (!probe_ext_is_sane(src, offset, size))
 		return NULL;
 	struct probe_ext *ext = calloc(1, sizeof *ext);
 	if (!ext)

@@ -4,6 +4,7 @@
 #define IMAGEFS_DOMAIN_PROBE_INT_H
 
 #include "domain/probe.h"
+#include "domain/probe_cage.h"
 
 #define SECTOR 512u
 
@@ -44,9 +45,15 @@ int probe_container(const struct source *, struct error *err) MUST_USE;
 #define EXT_SUPER_SIZE 1024u
 uint64_t probe_ext_bytes(const uint8_t super[EXT_SUPER_SIZE]); /* its length; 0: it is none */
 
+/* Is its super block one that libext2fs may be shown? */
+bool probe_ext_is_sane(const struct source *, uint64_t offset, uint64_t size);
+
 struct probe_ext;
 struct probe_ext *probe_ext_open(const struct source *, uint64_t offset, uint64_t size); /* NULL: not possible */
 void probe_ext_close(struct probe_ext *);
+/* What its files tell. By libext2fs in the calling process, which had better be in a cage (probe_cage.h). */
+void probe_inside(const struct source *, uint64_t offset, uint64_t size, struct ext_facts *ret);
+
 /* The first bytes of a regular file, links followed inside: how many, or -ENOENT. */
 int probe_ext_read(struct probe_ext *, const char *path, void *buf, unsigned room) MUST_USE;
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* probe_system: which system is on a disk, and for which processor.
  *
- * Every partition (or the whole disk, when there are none) is asked: an ext file system for its
- * os-release and for the ELF header of a program that every system has; a volume of NTFS for the name of
- * the boot manager. What no file system tells about the processor, the partition table may: by type of
+ * Every partition (or the whole disk, when there are none) is asked: an ext file system for what its files tell
+ * (probe_inside.c, in a cage); a volume of NTFS for the name of the boot manager. What no file system tells about the processor, the partition table may: by type of
  * its root partition, or by the name of the boot loader in the EFI partition. The first answer to each
  * question counts.
  */
@@ -14,14 +13,12 @@
 #include "base/num.h"
 #include "domain/probe_int.h"
 
-#define OS_SIZE 64u
-#define ARCH_SIZE 16u
 #define EXT_MAX 16u          /* file systems looked into */
 #define EFI_SCAN (8u << 20)  /* bytes of an EFI partition looked through */
 #define PIECE (256u << 10)
-#define OS_RELEASE_MAX 8192u
 
 struct found {
+	const struct cage *cage;
 	char *os, *arch;
 	unsigned ext_opened;
 };
@@ -56,112 +53,20 @@ static void set(char *to, const char *text, size_t size)
 	to[len] = 0;
 }
 
-/* ---- os-release */
-
-/* The value of KEY=value or KEY="value"; "" when there is none, or when it has unexpected characters. */
-static void release_value(const char *text, const char *key, char ret[OS_SIZE / 2])
-{
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789._-";
-	size_t key_len = strlen(key);
-	ret[0] = 0;
-	while (text && (strncmp(text, key, key_len) != 0 || text[key_len] != '=')) {
-		text = strchr(text, '\n');
-		text = text ? text + 1 : NULL;
-	}
-	if (!text)
-		return;
-	text += key_len + 1;
-	char quote = *text == '"' || *text == '\'' ? *text++ : '\n';
-	size_t len = strspn(text, allowed);
-	bool ended = text[len] == quote || text[len] == 0 || text[len] == '\n' || text[len] == '\r';
-	if (!ended || len >= OS_SIZE / 2)
-		return;
-	memcpy(ret, text, len);
-	ret[len] = 0;
-}
-
-static void os_from_release(const char *text, char *os)
-{
-	char id[OS_SIZE / 2], version[OS_SIZE / 2], both[OS_SIZE];
-	release_value(text, "ID", id);
-	release_value(text, "VERSION_ID", version);
-	if (!id[0])
-		return;
-	size_t len = strlen(id);
-	memcpy(both, id, len + 1);
-	if (version[0]) {
-		both[len] = ' ';
-		memcpy(both + len + 1, version, strlen(version) + 1);
-	}
-	set(os, both, OS_SIZE);
-}
-
-static void find_os(struct probe_ext *ext, struct found *f)
-{
-	/* the last is for a file system that is mounted on /usr */
-	static const char *const paths[] = { "/etc/os-release", "/usr/lib/os-release", "/lib/os-release" };
-	char text[OS_RELEASE_MAX + 1];
-	for (unsigned i = 0; i < sizeof paths / sizeof *paths && !f->os[0]; i++) {
-		int len = probe_ext_read(ext, paths[i], text, OS_RELEASE_MAX);
-		if (len <= 0)
-			continue;
-		text[len] = 0;
-		os_from_release(text, f->os);
-	}
-}
-
-/* ---- ELF */
-
-struct machine {
-	uint16_t number;
-	uint8_t bits, order; /* EI_CLASS, EI_DATA; 0: any */
-	const char *arch;
-};
-
-static const struct machine machines[] = {
-	{ 62, 0, 1, "x86_64" }, { 3, 1, 1, "i386" },      { 183, 2, 1, "aarch64" },   { 40, 1, 1, "arm" },
-	{ 243, 2, 1, "riscv64" }, { 21, 2, 1, "ppc64le" }, { 21, 2, 2, "ppc64" },      { 22, 2, 2, "s390x" },
-	{ 258, 2, 1, "loongarch64" },
-};
-
-static const char *arch_from_elf(const uint8_t *elf)
-{
-	if (memcmp(elf, "\x7f" "ELF", 4) != 0)
-		return "";
-	uint16_t number = elf[5] == 2 ? get_be16(elf + 18) : get_le16(elf + 18);
-	for (unsigned i = 0; i < sizeof machines / sizeof *machines; i++) {
-		const struct machine *m = &machines[i];
-		if (m->number == number && (!m->bits || m->bits == elf[4]) && m->order == elf[5])
-			return m->arch;
-	}
-	return "";
-}
-
-static void find_arch(struct probe_ext *ext, struct found *f)
-{
-	static const char *const paths[] = {
-		"/bin/sh", "/usr/bin/env", "/usr/bin/bash", "/bin/bash", "/bin/busybox",
-		"/usr/lib/systemd/systemd", "/sbin/init", "/bin/env",
-	};
-	uint8_t elf[20];
-	for (unsigned i = 0; i < sizeof paths / sizeof *paths && !f->arch[0]; i++)
-		if (probe_ext_read(ext, paths[i], elf, sizeof elf) == sizeof elf)
-			set(f->arch, arch_from_elf(elf), ARCH_SIZE);
-}
-
 /* ---- kinds of volumes */
 
 static void look_into_ext(const struct source *src, uint64_t offset, uint64_t size, struct found *f)
 {
-	if (f->ext_opened == EXT_MAX)
-		return;
-	struct probe_ext *ext = probe_ext_open(src, offset, size);
-	if (!ext)
+	struct ext_facts facts = { .os = "" };
+	if (f->ext_opened == EXT_MAX || !probe_ext_is_sane(src, offset, size))
 		return;
 	f->ext_opened++;
-	find_os(ext, f);
-	find_arch(ext, f);
-	probe_ext_close(ext);
+	if (f->cage)
+		cage_look(f->cage, src, offset, size, &facts);
+	else
+		probe_inside(src, offset, size, &facts);
+	set(f->os, facts.os, OS_SIZE);
+	set(f->arch, facts.arch, ARCH_SIZE);
 }
 
 /* The boot code of a volume that Windows made names the boot manager, in one or two bytes a letter. */
@@ -221,9 +126,9 @@ static void look_at_types(const struct source *src, const struct partitions *t, 
 			look_into_efi(src, t->items[i].offset, t->items[i].size, f);
 }
 
-void probe_system(const struct source *src, char ret_os[64], char ret_arch[16])
+void probe_system(const struct source *src, const struct cage *cage, char ret_os[OS_SIZE], char ret_arch[ARCH_SIZE])
 {
-	struct found f = { ret_os, ret_arch, 0 };
+	struct found f = { cage, ret_os, ret_arch, 0 };
 	ret_os[0] = ret_arch[0] = 0;
 	AUTO_FREE struct partitions *t = calloc(1, sizeof *t);
 	if (!t || probe_table(src, t, NULL) < 0)

@@ -295,6 +295,7 @@ int service_open(struct service **ret, const char *dir, const struct service_opt
 	if (!s)
 		abort();
 	s->started = clock_real();
+	s->prober = options ? options->prober : NULL;
 	s->dir = realpath(dir, NULL);
 	int r = s->dir ? read_store_file(s->dir, s->uuid, err) : fail_errno(err, "cannot open the store %s", dir);
 	if (!r)

@@ -36,6 +36,7 @@ struct service_options {
 	size_t cache;     /* bytes of decoded chunks; 0: default */
 	int level;        /* zstd; 0: default */
 	unsigned threads; /* 0: as many as there are processors */
+	const char *prober; /* program that looks into disks in a cage (probe_cage.h); NULL: no cage, as in unit tests */
 };
 
 struct service {
@@ -49,6 +50,7 @@ struct service {
 	struct refusals *refusals;    /* how many went into the log: domain/refusals.h */
 	struct gc *gc;                /* background: domain/gc.h */
 	struct test_clock *test_clock; /* NULL: the store has none */
+	const char *prober;            /* as in the options */
 	int64_t started;
 	_Atomic uint64_t texts_made;      /* generated files that were made, to be read or measured: for .metrics */
 	_Atomic uint64_t account_changes; /* goes up after each: rights that were looked up before are looked up again */

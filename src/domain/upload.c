@@ -23,6 +23,7 @@
 #include "domain/policy.h"
 #include "domain/price.h"
 #include "domain/probe.h"
+#include "domain/probe_cage.h"
 #include "domain/quota.h"
 #include "domain/replace.h"
 #include "domain/rights.h"
@@ -159,6 +160,12 @@ static void judge_expectations(struct service *s, const struct image *i, struct 
 		judge(v, STATE_FAILED, -EINVAL, "its bytes do not have the SHA-256 that its setting sha256 names");
 }
 
+static void look_for_system(struct service *s, const struct source *source, struct verdict *v)
+{
+	struct cage cage = { s->prober, CAGE_PATIENCE };
+	probe_system(source, s->prober ? &cage : NULL, v->os, v->arch);
+}
+
 static void look(struct service *s, const struct image *i, struct disk *disk, enum upload_end end, struct verdict *v)
 {
 	struct error err = { .text = "" };
@@ -185,7 +192,7 @@ static void look(struct service *s, const struct image *i, struct disk *disk, en
 	else
 		judge_expectations(s, i, disk, v);
 	if (v->state == STATE_AVAILABLE)
-		probe_system(&source, v->os, v->arch);
+		look_for_system(s, &source, v);
 }
 
 /* ---- settling ------------------------------------------------------------------------------------------ */

@@ -57,7 +57,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		abort(); /* a refusal has a sentence */
 	if (zero && r != -EINVAL)
 		abort();
-	probe_system(&src, os, arch);
+	probe_system(&src, NULL, os, arch);
 	if (strnlen(os, sizeof os) == sizeof os || strnlen(arch, sizeof arch) == sizeof arch)
 		abort();
 	return 0;

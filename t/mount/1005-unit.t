@@ -6,7 +6,7 @@
 . "$(dirname "$0")/../lib/data-lib.sh"
 private_dev_fuse
 need_root
-need systemd-analyze strace jq
+need systemd-analyze strace jq mkfs.ext4
 unit=$top_builddir/scripts/imagefs@.service
 
 begin 'what is closed'
@@ -58,6 +58,9 @@ wait_until 30 test -S "$STORE/socket"
 mount_store
 make_disk "$T/a.img" 8 4 1
 import web "$T/a.img"
+mkdir -p "$T/tree/etc" && printf 'ID=debian\nVERSION_ID="12"\n' >"$T/tree/etc/os-release"
+truncate -s 24M "$T/system.img" && mkfs.ext4 -q -F -d "$T/tree" "$T/system.img"
+import system "$T/system.img"
 cp -r "$C/web" "$C2/copy"
 cp -r "$C/web" "$M/ap-beijing/instances/v"
 disk=$M/ap-beijing/instances/v/disk
@@ -72,6 +75,7 @@ echo 'a description' >"$C/web2/description"
 rm -r "$C2/copy" "$M/ap-beijing/instances/v"
 imagefs gc "$STORE" >/dev/null
 imagefs check "$STORE" >/dev/null
+os=$(cat "$C/system/os")
 kill -9 "$(store_daemon_pid)"
 ok 'the service works while it is watched, also after its daemon died' grep -qx 'state: available' "$C/web2/.status"
 imagefs umount "$M"
@@ -79,6 +83,12 @@ kill -TERM "$(pgrep -P "$server" -f 'imagefs' | head -n 1)"
 wait "$server"
 sed -n 's/^[0-9]* *\([a-z0-9_]*\)(.*/\1/p' "$T/trace" | sort -u >"$T/made"
 ok 'it was watched' grep -qx pwrite64 "$T/made"
+is 'the service looked into a file system' "$os" 'debian 12'
+# shellcheck disable=SC2016 # a program of awk
+is 'a process of its own did that, which from then on only read, wrote and ended' "$(awk '
+	$2 ~ /^execve/ && /"prober"/ { caged[$1] = 1 }
+	$2 ~ /^prctl/ && /PR_SET_SECCOMP/ && caged[$1] { closed[$1] = 1; next }
+	closed[$1] && $2 != "+++" && $2 != "<..." { sub(/\(.*/, "", $2); print $2 }' "$T/trace" | sort -u | xargs)" 'exit_group read write'
 is 'the filter lets every system call of the service pass' "$(comm -23 "$T/made" "$T/allowed" | xargs)" ''
 
 done_testing

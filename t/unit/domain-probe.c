@@ -83,7 +83,7 @@ static void look(struct disk_mem *d)
 	struct source src = source_of(d);
 	memset(os, 'x', sizeof os);
 	memset(arch, 'x', sizeof arch);
-	probe_system(&src, os, arch);
+	probe_system(&src, NULL, os, arch);
 	if (d->outside)
 		bail("probe_system read beyond the end");
 }
