@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "front/file.h"
+/* file: the table of open files, in memory and in the hold. */
+#include "front/file_int.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,15 +11,6 @@
 #include "domain/gc.h"
 #include "domain/upload.h"
 #include "front/front_int.h"
-
-#define SHARDS 64
-
-struct files {
-	struct {
-		pthread_mutex_t lock; /* guards the chain and the refs of files in it */
-		struct file *first;
-	} shards[SHARDS];
-};
 
 struct files *files_new(void)
 {
@@ -32,8 +24,8 @@ struct files *files_new(void)
 
 static void free_file(struct front *front, struct file *f)
 {
-	if (f->pinned && f->disk)
-		gc_unpin(front->service->gc, disk_domain(f->disk), &f->root);
+	if (f->pinned)
+		gc_unpin(front->service->gc, f->moment.domain, &f->moment.root);
 	disks_put(front->service->disks, &f->disk);
 	pthread_mutex_destroy(&f->lock);
 	buf_free(&f->text);
@@ -48,21 +40,25 @@ void files_free(struct front *front)
 			all->shards[i].first = f->next;
 			free_file(front, f);
 		}
+		for (struct kept_pin *p; (p = all->shards[i].pins);) {
+			all->shards[i].pins = p->next;
+			free(p);
+		}
 		pthread_mutex_destroy(&all->shards[i].lock);
 	}
 	free(all);
 	front->files = NULL;
 }
 
-static unsigned shard_of(uint32_t conn, uint64_t fh) { return (unsigned)(fh / 2 + conn) % SHARDS; }
-
-static struct file *find(struct files *all, uint32_t conn, uint64_t fh)
+struct file *file_in(struct files *all, uint32_t conn, uint64_t fh)
 {
 	struct file *f = all->shards[shard_of(conn, fh)].first;
 	while (f && (f->conn != conn || f->fh != fh))
 		f = f->next;
 	return f;
 }
+
+/* ---- opening ------------------------------------------------------------------------------------------------ */
 
 enum file_kind file_kind_of(uint64_t node)
 {
@@ -89,7 +85,7 @@ static int fill_disk(struct front *front, struct file *f, struct error *err)
 {
 	int r = disks_get(front->service->disks, node_number(f->node), &f->disk, err);
 	if (r)
-		return r;
+		return r == -ESTALE && f->pinned ? 0 : r;
 	f->gate = disks_gate(front->service->disks, f->disk);
 	f->quota = disks_quota(front->service->disks, f->disk);
 	return 0;
@@ -124,16 +120,17 @@ static struct file *new_file(const struct who *w, uint64_t fh, uint64_t node, in
 	return f;
 }
 
-/* Two threads may bring the same file back from the hold: the second finds the first's. */
+/* Two threads may bring the same file back from the hold: the second finds the first's, which has the pin. */
 static struct file *insert(struct front *front, struct file *f)
 {
 	unsigned s = shard_of(f->conn, f->fh);
 	WITH_LOCK(&front->files->shards[s].lock);
-	struct file *other = find(front->files, f->conn, f->fh);
+	struct file *other = file_in(front->files, f->conn, f->fh);
 	if (other) {
 		other->refs++;
 		return other;
 	}
+	free(kept_take(front->files, s, f->conn, f->fh, false));
 	f->refs = 2; /* the table's and the caller's */
 	f->next = front->files->shards[s].first;
 	front->files->shards[s].first = f;
@@ -144,6 +141,7 @@ static int add(struct front *front, struct file *f, int flags, struct file **ret
 {
 	int r = fill(front, f, flags, err);
 	if (r) {
+		f->pinned = false;
 		free_file(front, f);
 		return r;
 	}
@@ -173,59 +171,12 @@ int file_open(struct front *front, const struct who *w, uint64_t fh, uint64_t no
 	return 0;
 }
 
-struct pinning {
-	struct gc *gc;
-};
-
-static void pin(void *ctx, uint32_t domain, const struct map_root *root)
+/* A handle that had its moment in another daemon's life; that was pinned again when this one began (file_take_up()). */
+static void take_moment(struct file *f, const struct hold_handle *h)
 {
-	const struct pinning *p = ctx;
-	gc_pin(p->gc, domain, root);
-}
-
-/* The hold remembers the moment too: all of a copy comes from it, also when the daemon dies half way. */
-static void note_pin(struct front *front, const struct file *f)
-{
-	struct hold_handle h;
-	if (!hold_handle_get(front->hold, f->conn, f->fh, &h))
-		return;
-	memcpy(h.root, f->root.hash.b, sizeof h.root);
-	h.size = f->size;
-	h.pin = f->root.levels;
-	(void)hold_handle_set(front->hold, &h); /* it was there a moment ago */
-}
-
-int file_pin(struct ask *a, struct file *f)
-{
-	struct tree_disk d;
-	struct pinning p = { a->front->service->gc };
-	if (f->writable || f->kind != FILE_IS_DISK)
-		return 0;
-	WITH_LOCK(&f->lock);
-	if (f->pinned)
-		return 0;
-	int r = tree_disk(a->front->service, &f->who, f->node, &d, &a->err);
-	if (r || !d.is_main || !image_is_running(&d.image))
-		return r;
-	session_blocking_begin();
-	r = disk_snapshot(f->disk, pin, &p, &f->root, &f->size, &a->err);
-	session_blocking_end();
-	if (r)
-		return r;
-	note_pin(a->front, f);
-	f->pinned = true;
-	return 0;
-}
-
-/* A handle that was pinned in another daemon's life; its map was pinned again when this one began (front.c). */
-static void take_pin(struct file *f, const struct hold_handle *h)
-{
-	if (!h->pin)
-		return;
-	memcpy(f->root.hash.b, h->root, sizeof h->root);
-	f->root.levels = (uint8_t)h->pin;
-	f->size = h->size;
-	f->pinned = true;
+	f->read_noted = f->whole = h->marks & MARK_WHOLE;
+	f->pinned = h->pin;
+	f->moment = moment_of_handle(h);
 }
 
 static int bring_back(struct front *front, uint32_t conn, uint64_t fh, uint64_t node, struct file **ret, struct error *err)
@@ -239,7 +190,7 @@ static int bring_back(struct front *front, uint32_t conn, uint64_t fh, uint64_t 
 	w.is_operator = view->is_operator;
 	w.is_vendor = view->is_vendor;
 	struct file *f = new_file(&w, fh, h.node, (int)h.flags);
-	take_pin(f, &h);
+	take_moment(f, &h);
 	return add(front, f, (int)h.flags & ~O_TRUNC, ret, err);
 }
 
@@ -247,7 +198,7 @@ int file_get(struct front *front, uint32_t conn, uint64_t fh, uint64_t node, str
 {
 	{
 		WITH_LOCK(&front->files->shards[shard_of(conn, fh)].lock);
-		struct file *f = find(front->files, conn, fh);
+		struct file *f = file_in(front->files, conn, fh);
 		if (f) {
 			f->refs++;
 			*ret = f;
@@ -293,13 +244,17 @@ void file_close(struct front *front, uint32_t conn, uint64_t fh)
 	struct file *f = take_out(front->files, shard_of(conn, fh), conn, fh, false);
 	if (f)
 		drop(front, f);
+	(void)kept_drop(front, shard_of(conn, fh), conn, fh, false);
 }
 
 void files_close_conn(struct front *front, uint32_t conn)
 {
-	for (unsigned s = 0; s < SHARDS; s++)
+	for (unsigned s = 0; s < SHARDS; s++) {
 		for (struct file *f; (f = take_out(front->files, s, conn, 0, true));)
 			drop(front, f);
+		while (kept_drop(front, s, conn, 0, true))
+			;
+	}
 }
 
 uint32_t file_marks(struct front *front, const struct file *f)
@@ -311,83 +266,4 @@ uint32_t file_marks(struct front *front, const struct file *f)
 void file_mark(struct front *front, struct file *f, uint32_t set, uint32_t clear)
 {
 	(void)hold_handle_mark(front->hold, f->conn, f->fh, set, clear, NULL); /* gone: it was closed meanwhile */
-}
-
-/* The first file for which `is` holds, referenced. */
-static bool find_such(struct front *front, bool (*is)(const struct file *, uint32_t conn, uint64_t arg), uint32_t conn, uint64_t arg,
-		      struct file **ret)
-{
-	for (unsigned s = 0; s < SHARDS; s++) {
-		WITH_LOCK(&front->files->shards[s].lock);
-		for (struct file *f = front->files->shards[s].first; f; f = f->next)
-			if (is(f, conn, arg)) {
-				f->refs++;
-				*ret = f;
-				return true;
-			}
-	}
-	return false;
-}
-
-static bool is_of_node(const struct file *f, uint32_t conn, uint64_t node) { return f->conn == conn && f->node == node; }
-
-bool file_find(struct front *front, uint32_t conn, uint64_t node, struct file **ret)
-{
-	return find_such(front, is_of_node, conn, node, ret);
-}
-
-static bool is_read_by(const struct file *f, uint32_t conn, uint64_t pid)
-{
-	return f->conn == conn && f->who.pid == pid && f->kind == FILE_IS_DISK && !f->writable;
-}
-
-bool file_find_reader(struct front *front, uint32_t conn, uint32_t pid, struct file **ret)
-{
-	return find_such(front, is_read_by, conn, pid, ret);
-}
-
-static uint64_t last_text(struct front *front, uint32_t conn, uint64_t node, uint32_t pid)
-{
-	uint64_t last = 0;
-	for (unsigned s = 0; pid && s < SHARDS; s++) {
-		WITH_LOCK(&front->files->shards[s].lock);
-		for (struct file *f = front->files->shards[s].first; f; f = f->next)
-			if (f->conn == conn && f->node == node && f->who.pid == pid && !f->writable && f->fh > last)
-				last = f->fh;
-	}
-	return last;
-}
-
-bool file_find_text(struct front *front, uint32_t conn, uint64_t node, uint32_t pid, struct file **ret)
-{
-	uint64_t fh = last_text(front, conn, node, pid);
-	WITH_LOCK(&front->files->shards[shard_of(conn, fh)].lock);
-	*ret = fh ? find(front->files, conn, fh) : NULL;
-	if (*ret)
-		(*ret)->refs++;
-	return *ret != NULL;
-}
-
-bool file_is_open_by(struct front *front, uint32_t conn, uint64_t node, uint32_t pid)
-{
-	for (unsigned s = 0; s < SHARDS; s++) {
-		WITH_LOCK(&front->files->shards[s].lock);
-		for (struct file *f = front->files->shards[s].first; f; f = f->next)
-			if (f->conn == conn && f->node == node && f->who.pid == pid)
-				return true;
-	}
-	return false;
-}
-
-unsigned files_of_process(struct front *front, const struct who *w, uint32_t also, bool writable, uint64_t *ret, unsigned max)
-{
-	unsigned n = 0;
-	for (unsigned s = 0; s < SHARDS; s++) {
-		WITH_LOCK(&front->files->shards[s].lock);
-		for (struct file *f = front->files->shards[s].first; f && n < max; f = f->next)
-			if (f->kind == FILE_IS_DISK && f->writable == writable && f->who.account == w->account && f->who.pid &&
-			    (f->who.pid == w->pid || f->who.pid == also))
-				ret[n++] = f->node;
-	}
-	return n;
 }

@@ -24,6 +24,7 @@ enum {
 	MARK_LINEAGE = 4, /* it is known where its bytes are copied from */
 	MARK_COPIED = 32, /* … and they were copied to the end of the data there */
 	MARK_PARTIAL = 8, /* a setting's text that is no value yet is only in the daemon's memory */
+	MARK_WHOLE = 64,  /* its moment is all of its disk, which does not change any more; its opener may read it, whatever becomes of the image */
 	MARK_JUDGED = 16, /* a FLUSH is at it: should the daemon die of it, the FLUSH that is sent again begins anew */
 };
 
@@ -33,13 +34,13 @@ struct file {
 	enum file_kind kind;
 	struct who who;       /* its opener */
 	bool writable;
-	struct disk *disk;    /* FILE_IS_DISK */
+	struct disk *disk;    /* FILE_IS_DISK; NULL: it is gone, and only the moment is left */
 	struct disk_gate *gate; /* its */
 	struct quota_disk *quota;
 	struct disk_ahead ahead;
-	bool pinned;             /* reads come from this moment of the disk; guarded by lock when it is set */
-	struct map_root root;
-	uint64_t size;
+	bool pinned;             /* the moment is pinned for this file; guarded by lock when it is set */
+	bool whole;              /* pinned: MARK_WHOLE */
+	struct moment moment;
 	_Atomic uint64_t may_write_at; /* gate.rounds when it was last known that writing is allowed, plus 1 */
 	_Atomic bool marked_wrote, read_noted;
 	_Atomic uint64_t origin; /* id of the image that was noted last as where its bytes come from */
@@ -63,6 +64,16 @@ int file_get(struct front *, uint32_t conn, uint64_t fh, uint64_t node, struct f
 void file_put(struct front *, struct file **);
 void file_close(struct front *, uint32_t conn, uint64_t fh); /* RELEASE */
 void files_close_conn(struct front *, uint32_t conn);
+
+/* Where its reads come from: a moment, or the disk as it is. */
+static inline bool file_reads_moment(const struct file *f) { return f->pinned && (!f->whole || !f->disk); }
+
+/* Its disk does not change any more, and is its opener's to read: the hold remembers what it is, so that it can be read after the image
+ * is gone for good, and this daemon as well. */
+void file_note_whole(struct front *, struct file *);
+
+/* A handle of an earlier daemon: what it reads is pinned until it is closed. Before anything is collected. */
+void file_take_up(struct front *, const struct hold_handle *);
 
 uint32_t file_marks(struct front *, const struct file *);
 void file_mark(struct front *, struct file *, uint32_t set, uint32_t clear);

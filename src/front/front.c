@@ -112,10 +112,7 @@ static int take_up(void *ctx, const struct hold_handle *h)
 {
 	struct front *f = ctx;
 	struct disk *disk;
-	struct map_root root = { .levels = (uint8_t)h->pin };
-	memcpy(root.hash.b, h->root, sizeof h->root);
-	if (h->pin)
-		gc_pin(f->service->gc, 1, &root);
+	file_take_up(f, h);
 	if (node_kind(h->node) == NODE_DISK && disks_get(f->service->disks, node_number(h->node), &disk, NULL) == 0)
 		disks_put(f->service->disks, &disk); /* idle disks stay open, and pinned, for a while */
 	return 0;

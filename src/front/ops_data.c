@@ -35,6 +35,8 @@ static int note_read(struct ask *a, struct file *f)
 	r = upload_use(a->front->service, &reader, &d.image, &a->err);
 	if (!r)
 		f->read_noted = d.image.owner == f->who.account;
+	if (!r && f->read_noted && !f->writable && d.image.shelf.type != TYPE_INSTANCE)
+		file_note_whole(a->front, f);
 	return r;
 }
 
@@ -52,10 +54,11 @@ static void read_disk(struct ask *a, struct file *f, size_t size, off_t offset)
 {
 	gc_note_use(a->front->service->gc);
 	char *buf = session_room();
+	size_t len = MIN(size, SESSION_ROOM);
 	int r = note_read(a, f);
 	ssize_t n = r		? r
-		    : f->pinned ? disk_read_map(f->disk, &f->root, f->size, buf, MIN(size, SESSION_ROOM), (uint64_t)offset, &a->err)
-				: disk_read(f->disk, buf, MIN(size, SESSION_ROOM), (uint64_t)offset, &f->ahead, &a->err);
+		    : file_reads_moment(f) ? moment_read(a->front->service->store, &f->moment, buf, len, (uint64_t)offset, &a->err)
+					   : disk_read(f->disk, buf, len, (uint64_t)offset, &f->ahead, &a->err);
 	if (n < 0)
 		reply_error(a, say_cure(a, (int)n));
 	else
@@ -319,8 +322,8 @@ static int seek(struct ask *a, struct file *f, uint64_t offset, bool data, uint6
 		r = file_pin(a, f);
 	if (r)
 		return r;
-	return f->pinned ? disk_seek_map(f->disk, &f->root, f->size, offset, data, ret, &a->err)
-			 : disk_seek(f->disk, offset, data, ret, &a->err);
+	return file_reads_moment(f) ? moment_seek(a->front->service->store, &f->moment, offset, data, ret, &a->err)
+				    : disk_seek(f->disk, offset, data, ret, &a->err);
 }
 
 void op_lseek(fuse_req_t req, fuse_ino_t node, off_t offset, int whence, struct fuse_file_info *fi)
@@ -376,26 +379,34 @@ static int may_copy(struct ask *a, struct file *from, struct file *to, uint64_t 
 }
 
 /* A copy that has all data of its origin is whole; that it leaves out a hole at the end (and truncates later) is no lack. */
-static int note_end(struct ask *a, struct file *from, const struct map_root *root, uint64_t size, uint64_t end, struct file *to)
+static int note_end(struct ask *a, const struct moment *from, uint64_t end, struct file *to)
 {
 	uint64_t data;
-	int r = disk_seek_map(from->disk, root, size, end, true, &data, &a->err);
+	int r = moment_seek(a->front->service->store, from, end, true, &data, &a->err);
 	if (r == -ENXIO && !(file_marks(a->front, to) & MARK_COPIED))
 		file_mark(a->front, to, MARK_COPIED, 0);
 	return r == -ENXIO ? 0 : r;
 }
 
 /* Whole chunks that lie alike in both are shared; all else is copied as bytes. */
-static int copy_range(struct ask *a, struct file *from, const struct map_root *root, uint64_t size, uint64_t from_off, struct file *to,
-		      uint64_t to_off, uint64_t len)
+static int copy_range(struct ask *a, const struct moment *from, uint64_t from_off, struct file *to, uint64_t to_off, uint64_t len)
 {
 	uint64_t bytes = from_off % CHUNK_SIZE == to_off % CHUNK_SIZE ? edges(to_off, len, CHUNK_SIZE) : len;
 	int r = take_bytes(a, to, bytes);
 	if (r)
 		return r;
-	r = disk_copy(to->disk, to_off, disk_domain(from->disk), root, size, from_off, len, &a->err);
+	r = disk_copy(to->disk, to_off, from->domain, &from->root, from->size, from_off, len, &a->err);
 	quota_done(to->quota, bytes);
 	return r;
+}
+
+/* What is copied from: the file's moment, or what the disk's map has now. false: there is more to the disk. */
+static bool copied_moment(const struct file *from, struct moment *ret)
+{
+	if (!from->pinned)
+		return disk_moment(from->disk, ret);
+	*ret = from->moment;
+	return true;
 }
 
 /* Newer cp asks for the data of its origin first, and when there is none, makes the copy as long and is done. What may not be copied is
@@ -403,13 +414,13 @@ static int copy_range(struct ask *a, struct file *from, const struct map_root *r
 void copy_of_nothing(struct ask *a, struct file *to, uint64_t size)
 {
 	struct file *from = NULL;
+	struct moment m;
 	uint64_t data;
 	if (to->kind != FILE_IS_DISK || !file_find_reader(a->front, a->who.conn, a->who.pid, &from))
 		return;
-	uint64_t from_size = from->pinned ? from->size : disk_size(from->disk);
-	struct map_root root = from->pinned ? from->root : disk_root(from->disk);
-	if (from->disk != to->disk && from_size == size && (from->pinned || !disk_dirty(from->disk)) &&
-	    disk_seek_map(from->disk, &root, size, 0, true, &data, &a->err) == -ENXIO && may_copy(a, from, to, size, &root) == 0)
+	bool whole = copied_moment(from, &m);
+	if (from->disk != to->disk && m.size == size && whole &&
+	    moment_seek(a->front->service->store, &m, 0, true, &data, &a->err) == -ENXIO && may_copy(a, from, to, size, &m.root) == 0)
 		file_mark(a->front, to, MARK_COPIED, 0);
 	file_put(a->front, &from);
 }
@@ -418,22 +429,23 @@ static int copy(struct ask *a, struct file *from, uint64_t from_off, struct file
 {
 	if (from->kind != FILE_IS_DISK || to->kind != FILE_IS_DISK || from->disk == to->disk)
 		return -EOPNOTSUPP;
+	struct moment m;
 	int r = file_pin(a, from);
 	if (r)
 		return r;
-	uint64_t size = from->pinned ? from->size : disk_size(from->disk);
+	(void)copied_moment(from, &m); /* whether it may be copied as it is, is found out below */
 	len = session_is_wide() ? len : MIN(len, COPY_MAX);
-	len = from_off < size ? MIN(len, size - from_off) : 0;
+	len = from_off < m.size ? MIN(len, m.size - from_off) : 0;
 	*ret = len;
 	if (len == 0)
 		return 0;
 	WITH_RDLOCK(&to->gate->lock);
-	struct map_root root = from->pinned ? from->root : disk_root(from->disk);
-	r = may_copy(a, from, to, to_off + len, &root);
+	(void)copied_moment(from, &m); /* now that nobody else changes what it is copied to */
+	r = may_copy(a, from, to, to_off + len, &m.root);
 	if (!r)
-		r = copy_range(a, from, &root, size, from_off, to, to_off, len);
+		r = copy_range(a, &m, from_off, to, to_off, len);
 	if (!r && from_off == to_off)
-		r = note_end(a, from, &root, size, from_off + len, to);
+		r = note_end(a, &m, from_off + len, to);
 	return note_failure(a, to, r);
 }
 

@@ -16,7 +16,7 @@
 
 /* ---- open ------------------------------------------------------------------------------------------------ */
 
-static int may_open_disk(struct ask *a, uint64_t node, int flags, bool *ret_fixed)
+static int may_open_disk(struct ask *a, uint64_t node, int flags, bool *ret_fixed, bool *ret_own)
 {
 	struct tree_disk d;
 	bool writing = (flags & O_ACCMODE) != O_RDONLY;
@@ -37,6 +37,7 @@ static int may_open_disk(struct ask *a, uint64_t node, int flags, bool *ret_fixe
 	 * only by who may read at all (they were, and what they had read is still there). */
 	*ret_fixed = d.is_main && d.image.used && image_is_settled(&d.image) &&
 		     may_now(a->front->service, &a->who, MAY_READ, &d.image, NULL) == 0;
+	*ret_own = d.image.owner == a->who.account && d.image.shelf.type != TYPE_INSTANCE;
 	return 0;
 }
 
@@ -90,8 +91,8 @@ static int note_targets(struct ask *a, uint64_t node)
 static int open_node(struct ask *a, uint64_t node, struct fuse_file_info *fi)
 {
 	struct file *f = NULL;
-	bool fixed = false;
-	int r = node_kind(node) == NODE_DISK ? may_open_disk(a, node, fi->flags, &fixed) : may_open_text(a, node, fi->flags);
+	bool fixed = false, own = false;
+	int r = node_kind(node) == NODE_DISK ? may_open_disk(a, node, fi->flags, &fixed, &own) : may_open_text(a, node, fi->flags);
 	if (!r && node_kind(node) == NODE_DISK && (fi->flags & O_ACCMODE) == O_RDONLY)
 		r = note_targets(a, node);
 	if (!r)
@@ -101,6 +102,8 @@ static int open_node(struct ask *a, uint64_t node, struct fuse_file_info *fi)
 	fi->fh = a->who.unique;
 	fi->direct_io = f->kind != FILE_IS_DISK;
 	fi->keep_cache = fixed;
+	if (fixed && own && !f->writable)
+		file_note_whole(a->front, f);
 	if (f->kind == FILE_IS_DISK && (fi->flags & O_TRUNC) && f->writable) {
 		session_blocking_begin();
 		r = truncate_opened(a, node, f);
@@ -239,7 +242,7 @@ void op_fsync(fuse_req_t req, fuse_ino_t node, int data, struct fuse_file_info *
 	(void)data;
 	ask_begin_file(&a, req, "fsync", node);
 	int r = file_get(a.front, a.who.conn, fi->fh, node, &f, &a.err);
-	if (!r && f->kind == FILE_IS_DISK) {
+	if (!r && f->kind == FILE_IS_DISK && f->disk) {
 		session_blocking_begin();
 		r = disk_sync(f->disk, &a.err);
 		session_blocking_end();

@@ -53,7 +53,7 @@ static bool attr_of_deleted(struct ask *a, uint64_t node, struct entry *ret)
 	struct file *f = NULL;
 	if (node_kind(node) != NODE_DISK || !file_find(a->front, a->who.conn, node, &f))
 		return false;
-	*ret = (struct entry){ .node = node, .mode = S_IFREG | 0644, .size = disk_size(f->disk), .fleeting = true };
+	*ret = (struct entry){ .node = node, .mode = S_IFREG | 0644, .size = f->disk ? disk_size(f->disk) : f->moment.size, .fleeting = true };
 	file_put(a->front, &f);
 	return true;
 }

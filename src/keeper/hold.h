@@ -34,10 +34,12 @@ struct hold_handle {
 	uint64_t object; /* what it meant then: e.g. disk number */
 	uint32_t uid;
 	uint32_t pid;
-	uint8_t root[32]; /* a pinned moment: hash of a map */
+	uint8_t root[32]; /* a moment that it reads: hash of a map */
 	uint64_t size;    /* its size */
-	uint32_t pin;     /* 0: none; else levels of the pinned map */
+	uint32_t pin;     /* 0: none; else levels of that map */
 	uint32_t marks;   /* front's own bits: wrote, failed, … */
+	uint32_t domain;  /* in which the map is known */
+	uint32_t unused;
 };
 int hold_handle_add(struct hold *, const struct hold_handle *) MUST_USE; /* -ENFILE; same (conn, fh) again: replaced */
 bool hold_handle_get(struct hold *, uint32_t conn, uint64_t fh, struct hold_handle *ret);

@@ -137,17 +137,25 @@ int disk_fold(struct disk *, void *caller, struct error *err) MUST_USE;
  * meanwhile. What is done stays done. */
 int disk_absorb_idle(struct disk *, bool (*stop)(void *ctx), void *ctx, struct error *err) MUST_USE;
 
-/* The disk as it is at one moment, as a map: folds (twice, so that writers wait only for the second, small one), and answers root and
- * size of that moment. Its owner pins or references the root before it lets the disk go on: `pin` is called (may be NULL) while writers still
- * wait. Costs what was written since the last fold. */
-int disk_snapshot(struct disk *, void (*pin)(void *ctx, uint32_t domain, const struct map_root *), void *ctx,
-		  struct map_root *ret_root, uint64_t *ret_size, struct error *err) MUST_USE;
+/* What a disk is at one moment. */
+struct moment {
+	uint32_t domain;
+	struct map_root root;
+	uint64_t size;
+};
 
-/* Read a map that belongs to no open disk of its own (a snapshot's): as disk_read, of `size` bytes. */
-ssize_t disk_read_map(struct disk *, const struct map_root *, uint64_t size, void *buf, size_t len, uint64_t offset,
-		      struct error *err) MUST_USE;
-int disk_seek_map(struct disk *, const struct map_root *, uint64_t size, uint64_t offset, bool data, uint64_t *ret,
+/* The moment that a disk is at which does not change: false when there is more to it than its map. */
+bool disk_moment(struct disk *, struct moment *ret);
+
+/* The disk as it is at one moment, as a map: folds (twice, so that writers wait only for the second, small one). Its owner pins
+ * or references the root before it lets the disk go on: `pin` is called (may be NULL) while writers still wait. Costs what was written since the
+ * last fold. */
+int disk_snapshot(struct disk *, void (*pin)(void *ctx, const struct moment *), void *ctx, struct moment *ret,
 		  struct error *err) MUST_USE;
+
+/* Reading a moment, whether or not the disk is still there: as disk_read() and disk_seek(). */
+ssize_t moment_read(struct store *, const struct moment *, void *buf, size_t len, uint64_t offset, struct error *err) MUST_USE;
+int moment_seek(struct store *, const struct moment *, uint64_t offset, bool data, uint64_t *ret, struct error *err) MUST_USE;
 
 /* Remove overlay files of a disk that is no more (not open). */
 int disk_forget(const char *overlay_dir, uint64_t number, struct error *err) MUST_USE;

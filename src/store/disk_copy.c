@@ -237,7 +237,7 @@ static int copy_bytes(struct disk *d, uint64_t to, const struct source *from, ui
 			if (r == 0)
 				r = zero_now(d, to, n, err);
 		} else {
-			r = map_read(d, from->domain, from->map, buf, n, at, err);
+			r = map_read(d->store, from->domain, from->map, buf, n, at, err);
 			if (r == 0)
 				r = write_now(d, buf, n, to, err);
 		}
@@ -254,7 +254,7 @@ static int copy_edge(struct disk *d, const struct splice *s, uint64_t to, uint64
 	uint8_t buf[CHUNK_SIZE];
 	if (len == 0)
 		return 0;
-	int r = map_read(d, d->domain, &s->from, buf, (size_t)len, s->from_off + (to - s->to_off), err);
+	int r = map_read(d->store, d->domain, &s->from, buf, (size_t)len, s->from_off + (to - s->to_off), err);
 	if (r)
 		return r;
 	WITH_RDLOCK(&d->data_lock);

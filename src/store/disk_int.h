@@ -163,12 +163,12 @@ int disk_grow(struct disk *, uint64_t size, struct error *err) MUST_USE; /* unde
 /* What the map says of chunks, with the cut applied. Under data_lock. */
 int below_find(struct disk *, uint64_t chunk, unsigned count, struct object *ret, struct error *err) MUST_USE;
 /* `len` bytes of one chunk of a map, from `at` in the chunk. */
-int chunk_read(struct disk *, const struct object *, void *buf, unsigned at, unsigned len, struct error *err) MUST_USE;
+int chunk_read(struct store *, const struct object *, void *buf, unsigned at, unsigned len, struct error *err) MUST_USE;
 /* A whole chunk, overlay over map. Under data_lock. */
 int merged_read(struct disk *, uint64_t chunk, uint16_t bits, const struct object *below, void *buf, unsigned at,
 		unsigned len, struct error *err) MUST_USE;
 /* `len` bytes of a map of that domain (no overlay), at most STEP_MAX. */
-int map_read(struct disk *, uint32_t domain, const struct map_root *, void *buf, size_t len, uint64_t offset,
+int map_read(struct store *, uint32_t domain, const struct map_root *, void *buf, size_t len, uint64_t offset,
 	     struct error *err) MUST_USE;
 
 /* --- disk_write.c --- */

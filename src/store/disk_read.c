@@ -15,33 +15,33 @@
 #define AHEAD_NEAR (512u << 10)  /* requests of one reader may come a little out of order */
 #define STEP_CHUNKS (STEP_MAX / CHUNK_SIZE + 1)
 
-int chunk_read(struct disk *d, const struct object *o, void *buf, unsigned at, unsigned len, struct error *err)
+int chunk_read(struct store *store, const struct object *o, void *buf, unsigned at, unsigned len, struct error *err)
 {
 	struct cache_ref ref;
 	if (hash_is_none(&o->hash)) {
 		memset(buf, 0, len);
 		return 0;
 	}
-	int r = store_get(d->store, o->domain, OBJECT_CHUNK, &o->hash, &ref, NULL, err);
+	int r = store_get(store, o->domain, OBJECT_CHUNK, &o->hash, &ref, NULL, err);
 	if (r)
 		return r;
 	memcpy(buf, (const char *)ref.data + at, len);
-	store_put(d->store, OBJECT_CHUNK, &ref);
+	store_put(store, OBJECT_CHUNK, &ref);
 	return 0;
 }
 
-int map_read(struct disk *d, uint32_t domain, const struct map_root *root, void *buf, size_t len, uint64_t offset,
+int map_read(struct store *store, uint32_t domain, const struct map_root *root, void *buf, size_t len, uint64_t offset,
 	     struct error *err)
 {
 	struct object chunks[STEP_CHUNKS];
 	uint64_t first = offset / CHUNK_SIZE, end = offset + len;
 	char *p = buf;
 	unsigned count = (unsigned)(div_up(end, CHUNK_SIZE) - first);
-	int r = map_find_many(d->store, domain, root, first, count, chunks, err);
+	int r = map_find_many(store, domain, root, first, count, chunks, err);
 	for (unsigned i = 0; r == 0 && i < count; i++) {
 		unsigned at = (unsigned)(offset % CHUNK_SIZE);
 		unsigned n = (unsigned)MIN((uint64_t)CHUNK_SIZE - at, end - offset);
-		r = chunk_read(d, &chunks[i], p, at, n, err);
+		r = chunk_read(store, &chunks[i], p, at, n, err);
 		p += n;
 		offset += n;
 	}
@@ -77,7 +77,7 @@ int merged_read(struct disk *d, uint64_t chunk, uint16_t bits, const struct obje
 		if (bits >> (at / BLOCK_SIZE) & 1)
 			r = overlay_read(d->overlay, p, n, chunk * CHUNK_SIZE + at, err);
 		else
-			r = chunk_read(d, below, p, at, n, err);
+			r = chunk_read(d->store, below, p, at, n, err);
 		p += n;
 		at += n;
 	}
@@ -130,7 +130,7 @@ static int read_fixed(struct disk *d, const struct map_root *root, char *p, size
 	int r = 0;
 	while (r == 0 && len > 0) {
 		size_t n = MIN(len, (size_t)STEP_MAX - offset % CHUNK_SIZE);
-		r = map_read(d, d->domain, root, p, n, offset, err);
+		r = map_read(d->store, d->domain, root, p, n, offset, err);
 		p += n;
 		offset += n;
 		len -= n;

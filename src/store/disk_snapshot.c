@@ -9,8 +9,14 @@
 #include "base/cleanup.h"
 #include "base/num.h"
 
-int disk_snapshot(struct disk *d, void (*pin)(void *ctx, uint32_t domain, const struct map_root *), void *ctx,
-		  struct map_root *ret_root, uint64_t *ret_size, struct error *err)
+bool disk_moment(struct disk *d, struct moment *ret)
+{
+	*ret = (struct moment){ d->domain, disk_root(d), disk_size(d) };
+	return !disk_dirty(d);
+}
+
+int disk_snapshot(struct disk *d, void (*pin)(void *ctx, const struct moment *), void *ctx, struct moment *ret,
+		  struct error *err)
 {
 	int r = disk_dirty(d) ? disk_fold(d, NULL, err) : 0;
 	if (r)
@@ -20,21 +26,19 @@ int disk_snapshot(struct disk *d, void (*pin)(void *ctx, uint32_t domain, const 
 		r = disk_fold(d, NULL, err);
 	if (r)
 		return r;
-	*ret_root = disk_root(d);
-	*ret_size = disk_size(d);
+	(void)disk_moment(d, ret); /* all of it is in the map now */
 	if (pin)
-		pin(ctx, d->domain, ret_root);
+		pin(ctx, ret);
 	return 0;
 }
 
-ssize_t disk_read_map(struct disk *d, const struct map_root *root, uint64_t size, void *buf, size_t len, uint64_t offset,
-		      struct error *err)
+ssize_t moment_read(struct store *store, const struct moment *m, void *buf, size_t len, uint64_t offset, struct error *err)
 {
 	char *p = buf;
-	size_t want = offset < size ? (size_t)MIN((uint64_t)len, size - offset) : 0, left = want;
+	size_t want = offset < m->size ? (size_t)MIN((uint64_t)len, m->size - offset) : 0, left = want;
 	while (left > 0) {
 		size_t n = MIN(left, (size_t)STEP_MAX - offset % CHUNK_SIZE);
-		int r = map_read(d, d->domain, root, p, n, offset, err);
+		int r = map_read(store, m->domain, &m->root, p, n, offset, err);
 		if (r)
 			return r;
 		p += n;
@@ -44,18 +48,17 @@ ssize_t disk_read_map(struct disk *d, const struct map_root *root, uint64_t size
 	return (ssize_t)want;
 }
 
-int disk_seek_map(struct disk *d, const struct map_root *root, uint64_t size, uint64_t offset, bool data, uint64_t *ret,
-		  struct error *err)
+int moment_seek(struct store *store, const struct moment *m, uint64_t offset, bool data, uint64_t *ret, struct error *err)
 {
-	uint64_t end = div_up(size, CHUNK_SIZE), at;
-	if (offset >= size)
+	uint64_t end = div_up(m->size, CHUNK_SIZE), at;
+	if (offset >= m->size)
 		return -ENXIO;
-	int r = map_seek(d->store, d->domain, root, offset / CHUNK_SIZE, end, data, &at, err);
+	int r = map_seek(store, m->domain, &m->root, offset / CHUNK_SIZE, end, data, &at, err);
 	if (r)
 		return r;
 	if (at == end && data)
 		return -ENXIO;
-	at = MIN(at * CHUNK_SIZE, size);
+	at = MIN(at * CHUNK_SIZE, m->size);
 	*ret = MAX(offset, at);
 	return 0;
 }

@@ -6,6 +6,8 @@
  *	diskop count-check DISK BLOCKS GAP  is that the work of one moment? Says the highest number
  *	diskop pieces FROM TO PIECE         copy_file_range in pieces of PIECE bytes; says "copied OFFSET" after each, and waits
  *	                                    for a line
+ *	diskop moment DISK OUT              asks where the data of DISK begin, which makes its reader read one moment; says "pinned",
+ *	                                    waits for a line, and reads all of DISK into OUT
  *	diskop locks DISK                   takes locks as QEMU does, from two open files
  *	diskop threads DISK THREADS         THREADS threads write all of it, block by block beside each other, by write, by
  *	                                    O_DIRECT and by mappings; then it is compared
@@ -161,6 +163,24 @@ static int pieces(char **args)
 		die("copy_file_range");
 	if (close(to) < 0)
 		die("close");
+	return 0;
+}
+
+static int moment(char **args)
+{
+	int from = open_file(args[0], O_RDONLY), to = open_file(args[1], O_RDWR | O_CREAT | O_TRUNC);
+	char line[64], buf[65536];
+	ssize_t n;
+	if (lseek(from, 0, SEEK_DATA) < 0 || lseek(from, 0, SEEK_SET) < 0)
+		die("lseek");
+	say("pinned");
+	if (!fgets(line, sizeof line, stdin))
+		return 0;
+	while ((n = read(from, buf, sizeof buf)) > 0)
+		if (write(to, buf, (size_t)n) != n)
+			die("write");
+	if (n < 0)
+		die("read");
 	return 0;
 }
 
@@ -354,6 +374,8 @@ int main(int argc, char **argv)
 		return count_check(args);
 	if (argc == 5 && strcmp(what, "pieces") == 0)
 		return pieces(args);
+	if (argc == 4 && strcmp(what, "moment") == 0)
+		return moment(args);
 	if (argc == 3 && strcmp(what, "locks") == 0)
 		return locks(args);
 	if (argc == 4 && strcmp(what, "threads") == 0)

@@ -1081,9 +1081,8 @@ static void test_idle_in_a_hurry(void)
 	static uint8_t bytes[CHUNKS * CHUNK_SIZE];
 	struct owner o;
 	struct stall s = { .o = &o };
-	struct map_root root;
+	struct moment moment;
 	struct error err;
-	uint64_t size;
 	pthread_t thread;
 	new_owner(&o, 72);
 	must(disk_truncate(o.disk, sizeof bytes, &err), &err);
@@ -1099,8 +1098,8 @@ static void test_idle_in_a_hurry(void)
 	ok(!s.absorbed && o.finals == 1 && !disk_dirty(o.disk), "a fold ends while the idle thread gets no processor");
 	ok(reads(&o, bytes, sizeof bytes, 0), "with all that was written");
 	put_blocks(&o, bytes, 3);
-	must(disk_snapshot(o.disk, NULL, NULL, &root, &size, &err), &err);
-	ok(!s.absorbed && hash_equal(&root.hash, &o.root.hash), "so does a snapshot");
+	must(disk_snapshot(o.disk, NULL, NULL, &moment, &err), &err);
+	ok(!s.absorbed && hash_equal(&moment.root.hash, &o.root.hash), "so does a snapshot");
 	put_blocks(&o, bytes, 1);
 	s.over = true;
 	pthread_join(thread, NULL);

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* file_find: open files by what they are of, and by whom. */
+#include "base/cleanup.h"
+#include "front/file_int.h"
+#include "front/front_int.h"
+
+/* The first file for which `is` holds, referenced. */
+static bool find_such(struct front *front, bool (*is)(const struct file *, uint32_t conn, uint64_t arg), uint32_t conn, uint64_t arg,
+		      struct file **ret)
+{
+	for (unsigned s = 0; s < SHARDS; s++) {
+		WITH_LOCK(&front->files->shards[s].lock);
+		for (struct file *f = front->files->shards[s].first; f; f = f->next)
+			if (is(f, conn, arg)) {
+				f->refs++;
+				*ret = f;
+				return true;
+			}
+	}
+	return false;
+}
+
+static bool is_of_node(const struct file *f, uint32_t conn, uint64_t node) { return f->conn == conn && f->node == node; }
+
+struct handle_search {
+	uint32_t conn;
+	uint64_t node, fh;
+};
+
+static int match_handle(void *ctx, const struct hold_handle *h)
+{
+	struct handle_search *s = ctx;
+	s->fh = h->fh;
+	return h->conn == s->conn && h->node == s->node;
+}
+
+/* Maybe it was opened in another daemon's life, and nobody has used it since. */
+bool file_find(struct front *front, uint32_t conn, uint64_t node, struct file **ret)
+{
+	struct handle_search s = { conn, node, 0 };
+	if (find_such(front, is_of_node, conn, node, ret))
+		return true;
+	return hold_handle_each(front->hold, match_handle, &s) && file_get(front, conn, s.fh, node, ret, NULL) == 0;
+}
+
+static bool is_read_by(const struct file *f, uint32_t conn, uint64_t pid)
+{
+	return f->conn == conn && f->who.pid == pid && f->kind == FILE_IS_DISK && !f->writable;
+}
+
+bool file_find_reader(struct front *front, uint32_t conn, uint32_t pid, struct file **ret)
+{
+	return find_such(front, is_read_by, conn, pid, ret);
+}
+
+static uint64_t last_text(struct front *front, uint32_t conn, uint64_t node, uint32_t pid)
+{
+	uint64_t last = 0;
+	for (unsigned s = 0; pid && s < SHARDS; s++) {
+		WITH_LOCK(&front->files->shards[s].lock);
+		for (struct file *f = front->files->shards[s].first; f; f = f->next)
+			if (f->conn == conn && f->node == node && f->who.pid == pid && !f->writable && f->fh > last)
+				last = f->fh;
+	}
+	return last;
+}
+
+bool file_find_text(struct front *front, uint32_t conn, uint64_t node, uint32_t pid, struct file **ret)
+{
+	uint64_t fh = last_text(front, conn, node, pid);
+	WITH_LOCK(&front->files->shards[shard_of(conn, fh)].lock);
+	*ret = fh ? file_in(front->files, conn, fh) : NULL;
+	if (*ret)
+		(*ret)->refs++;
+	return *ret != NULL;
+}
+
+bool file_is_open_by(struct front *front, uint32_t conn, uint64_t node, uint32_t pid)
+{
+	for (unsigned s = 0; s < SHARDS; s++) {
+		WITH_LOCK(&front->files->shards[s].lock);
+		for (struct file *f = front->files->shards[s].first; f; f = f->next)
+			if (f->conn == conn && f->node == node && f->who.pid == pid)
+				return true;
+	}
+	return false;
+}
+
+unsigned files_of_process(struct front *front, const struct who *w, uint32_t also, bool writable, uint64_t *ret, unsigned max)
+{
+	unsigned n = 0;
+	for (unsigned s = 0; s < SHARDS; s++) {
+		WITH_LOCK(&front->files->shards[s].lock);
+		for (struct file *f = front->files->shards[s].first; f && n < max; f = f->next)
+			if (f->kind == FILE_IS_DISK && f->writable == writable && f->who.account == w->account && f->who.pid &&
+			    (f->who.pid == w->pid || f->who.pid == also))
+				ret[n++] = f->node;
+	}
+	return n;
+}
