@@ -16,6 +16,7 @@
 
 #include "base/num.h"
 #include "catalog/db.h"
+#include "catalog/shelf_tab.h"
 
 #define IMAGE_VERSION 1
 
@@ -250,6 +251,30 @@ static int move_pair(struct cat_txn *txn, enum db_table table, uint64_t old, uin
 	return r;
 }
 
+/* Does everybody see it who sees its shelf? Of what is public, or in the marketplace, only what is published. */
+static bool is_seen_by_all(const struct image *i)
+{
+	return i->shelf.account != 0 ||
+	       (i->published && (i->kind == KIND_ALIAS || i->state == STATE_AVAILABLE || i->state == STATE_DEPRECATED));
+}
+
+static int touch(struct cat_txn *txn, const struct image *i)
+{
+	if (is_seen_by_all(i))
+		return shelf_touch(txn, &i->shelf, AUDIENCE_ALL);
+	int r = shelf_touch(txn, &i->shelf, i->owner);
+	return r ? r : shelf_touch(txn, &i->shelf, AUDIENCE_OPERATORS);
+}
+
+static int move_times(struct cat_txn *txn, const struct image *old, const struct image *new)
+{
+	if (old && new && shelf_equal(&old->shelf, &new->shelf) && strcmp(old->name, new->name) == 0 &&
+	    is_seen_by_all(old) == is_seen_by_all(new))
+		return 0;
+	int r = old ? touch(txn, old) : 0;
+	return r || !new ? r : touch(txn, new);
+}
+
 /* From the entries of the old row to those of the new one; NULL: there is none. */
 static int move_entries(struct cat_txn *txn, const struct image *old, const struct image *new)
 {
@@ -259,6 +284,8 @@ static int move_entries(struct cat_txn *txn, const struct image *old, const stru
 		r = move_place(txn, old, new);
 	if (r == 0)
 		r = move_count(txn, old, new);
+	if (r == 0)
+		r = move_times(txn, old, new);
 	if (r == 0)
 		r = move_pair(txn, DB_IMAGE_ID, old ? old->id : 0, new ? new->id : 0, node);
 	if (r == 0)

@@ -14,6 +14,7 @@
 
 #include "base/num.h"
 #include "catalog/db.h"
+#include "catalog/shelf_tab.h"
 
 #define SHARE_VERSION 1
 #define TO_KEY_SIZE 16
@@ -97,6 +98,16 @@ static int put_row(struct cat_txn *txn, const struct share *s)
 	return db_put(txn, DB_SHARE, key_of_u64(&k, s->no), &record);
 }
 
+/* The receiver sees the name, and in the makers' box its maker and operators. */
+static int touch(struct cat_txn *txn, const struct share *s)
+{
+	struct shelf shelf = { s->receiver, s->region, TYPE_SHARED, false };
+	int r = shelf_touch(txn, &shelf, AUDIENCE_ALL);
+	if (!r)
+		r = shelf_touch(txn, &shelf, s->owner);
+	return r ? r : shelf_touch(txn, &shelf, AUDIENCE_OPERATORS);
+}
+
 static int put_new(struct cat_txn *txn, struct share *s)
 {
 	struct key k;
@@ -106,6 +117,8 @@ static int put_new(struct cat_txn *txn, struct share *s)
 		r = db_insert_number(txn, DB_SHARE_NAME, name_key(&k, s), s->no);
 	if (!r)
 		r = db_insert_number(txn, DB_SHARE_TO, to_key(&k, s->receiver, s->region, s->no), 1);
+	if (!r)
+		r = touch(txn, s);
 	return r ? r : put_row(txn, s);
 }
 
@@ -121,6 +134,8 @@ int share_put(struct cat_txn *txn, struct share *s)
 	r = db_insert_number(txn, DB_SHARE_NAME, name_key(&k, s), s->no);
 	if (!r)
 		r = db_must_be(db_remove(txn, DB_SHARE_NAME, name_key(&k, &old)));
+	if (!r)
+		r = touch(txn, s);
 	return r ? r : put_row(txn, s);
 }
 
@@ -136,6 +151,8 @@ int share_remove(struct cat_txn *txn, uint64_t no)
 		r = db_remove(txn, DB_SHARE_TO, to_key(&k, s.receiver, s.region, no));
 	if (!r)
 		r = db_remove(txn, DB_SHARE_OF, of_key(&k, s.image, s.receiver));
+	if (!r)
+		r = touch(txn, &s);
 	return db_must_be(r ? r : db_remove(txn, DB_SHARE, key_of_u64(&k, no)));
 }
 

@@ -9,6 +9,7 @@
 #include "catalog/account.h"
 #include "domain/disks.h"
 #include "catalog/share_tab.h"
+#include "catalog/shelf_tab.h"
 #include "domain/rights.h"
 #include "domain/tree_int.h"
 
@@ -55,6 +56,20 @@ static int entry_fixed(const struct tree_ask *a, uint64_t node, struct entry *re
 	return node_slot(node) >= SLOT_FILE ? fill_generated(a, ret, node) : fill_dir(ret, node, a->service->started);
 }
 
+/* When a name that this viewer sees last came to a shelf or went from it. */
+static int time_of_shelf(const struct tree_ask *a, uint64_t node, int64_t *time)
+{
+	struct shelf shelf;
+	bool box = node_kind(node) == NODE_PLACE;
+	if (!tree_shelf(a->who, node, &shelf))
+		return 0;
+	box &= shelf.type == TYPE_SHARED;
+	int r = box ? 0 : shelf_time(a->txn, &shelf, AUDIENCE_ALL, time);
+	if (!r)
+		r = shelf_time(a->txn, &shelf, a->who->account, time);
+	return r || !a->who->is_operator ? r : shelf_time(a->txn, &shelf, AUDIENCE_OPERATORS, time);
+}
+
 /* A region, or an account's part of it, and what is directly in it. */
 static int entry_place(const struct tree_ask *a, uint64_t node, const struct tree_rows *rows, struct entry *ret)
 {
@@ -66,7 +81,9 @@ static int entry_place(const struct tree_ask *a, uint64_t node, const struct tre
 		return fail(a->err, r == -ENOENT ? -ESTALE : r, "this region is gone");
 	if (node_slot(node) >= SLOT_FILE)
 		return fill_generated(a, ret, node);
-	return fill_dir(ret, node, (region ? region : &read)->created);
+	int64_t time = (region ? region : &read)->created;
+	r = time_of_shelf(a, node, &time);
+	return r ? r : fill_dir(ret, node, time);
 }
 
 static int entry_account(const struct tree_ask *a, uint64_t node, const struct tree_rows *rows, struct entry *ret)
