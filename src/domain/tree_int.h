@@ -45,8 +45,8 @@ int tree_lookup_shared(const struct tree_ask *, const struct shelf *, const char
 int tree_may_see_link(const struct tree_ask *, struct share *ret) MUST_USE; /* -ESTALE: it is gone, or another one's */
 uint32_t tree_link_generation(const struct share *);
 
-/* To who may not see what an image was made from, it was made from nothing: a name of another account means something else in
- * their own tree, and is none of their business. */
+/* Clears `from` unless the viewer owns the image, is an operator, or may see the origin: the name of what another account has means something
+ * else in the viewer's tree, and is none of their business. Its owner knows what it was made of: the link stays, and says where that was. */
 void tree_hide_lineage(const struct tree_ask *, struct image *);
 
 /* What was made from a deprecated image has a link replaced-by, too: sets image.replaced_by of a row that is not going to be put. */

@@ -156,11 +156,9 @@ void tree_path(struct service *s, const struct who *w, uint64_t node, struct buf
 void tree_hide_lineage(const struct tree_ask *a, struct image *i)
 {
 	struct image origin;
-	if (!i->from)
+	if (!i->from || i->owner == a->who->account || a->who->is_operator)
 		return;
-	bool shown = image_by_id(a->txn, i->from, &origin) == 0 ? may(a->txn, a->who, MAY_SEE, NULL, &origin, NULL) == 0
-								: i->owner == a->who->account || a->who->is_operator;
-	if (!shown)
+	if (image_by_id(a->txn, i->from, &origin) || may(a->txn, a->who, MAY_SEE, NULL, &origin, NULL))
 		i->from = 0;
 }
 
