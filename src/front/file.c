@@ -116,6 +116,7 @@ static struct file *new_file(const struct who *w, uint64_t fh, uint64_t node, in
 	f->kind = file_kind_of(node);
 	f->who = *w;
 	f->writable = (flags & O_ACCMODE) != O_RDONLY;
+	f->like_cp = habit_opens_like_cp(flags);
 	f->refs = 1;
 	return f;
 }

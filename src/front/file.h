@@ -34,6 +34,8 @@ struct file {
 	enum file_kind kind;
 	struct who who;       /* its opener */
 	bool writable;
+	bool like_cp;         /* opened as cp opens what it copies: habits.h */
+	_Atomic bool sought;  /* asked where its data are */
 	struct disk *disk;    /* FILE_IS_DISK; NULL: it is gone, and only the moment is left */
 	struct disk_gate *gate; /* its */
 	struct quota_disk *quota;
@@ -90,7 +92,7 @@ unsigned files_of_process(struct front *, const struct who *, uint32_t also, boo
 /* The text of a generated file that this process opened last, to read it. False when there is none. */
 bool file_find_text(struct front *, uint32_t conn, uint64_t node, uint32_t pid, struct file **ret);
 
-/* Has this process got the disk open on this connection? */
-bool file_is_open_by(struct front *, uint32_t conn, uint64_t node, uint32_t pid);
+/* Has this process got the disk open on this connection, and that like cp? */
+bool file_is_open_by_cp(struct front *, uint32_t conn, uint64_t node, uint32_t pid);
 
 #endif

@@ -75,12 +75,12 @@ bool file_find_text(struct front *front, uint32_t conn, uint64_t node, uint32_t 
 	return *ret != NULL;
 }
 
-bool file_is_open_by(struct front *front, uint32_t conn, uint64_t node, uint32_t pid)
+bool file_is_open_by_cp(struct front *front, uint32_t conn, uint64_t node, uint32_t pid)
 {
 	for (unsigned s = 0; s < SHARDS; s++) {
 		WITH_LOCK(&front->files->shards[s].lock);
 		for (struct file *f = front->files->shards[s].first; f; f = f->next)
-			if (f->conn == conn && f->node == node && f->who.pid == pid)
+			if (f->conn == conn && f->node == node && f->who.pid == pid && f->like_cp && !f->sought)
 				return true;
 	}
 	return false;

@@ -26,6 +26,7 @@ static int on_opened(void *ctx, struct conn *c)
 	if (!v)
 		return -ENOMEM;
 	pthread_mutex_init(&v->lock, NULL);
+	habits_begin(&v->habits);
 	v->front = f;
 	v->conn = c;
 	c->owner = v;
@@ -37,6 +38,7 @@ static int on_opened(void *ctx, struct conn *c)
 
 static void free_view(struct view *v)
 {
+	habits_end(&v->habits);
 	pthread_mutex_destroy(&v->lock);
 	free(v);
 }

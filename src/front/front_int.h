@@ -13,6 +13,7 @@
 #include "domain/tree.h"
 #include "front/file.h"
 #include "front/front.h"
+#include "front/habits.h"
 #include "front/texts.h"
 
 struct front {
@@ -27,7 +28,6 @@ struct front {
 };
 
 /* A connection's account (conn.owner). */
-#define TRACES 256 /* several for each cp; that many may be under way at once */
 struct view {
 	struct front *front;
 	struct conn *conn;
@@ -35,14 +35,7 @@ struct view {
 	pthread_mutex_t lock; /* guards what follows */
 	uint64_t rights_of;   /* service.account_changes when its rights were read, plus 1; 0: never */
 	bool is_operator, is_vendor, exists;
-	struct trace {        /* who has just looked into which image: see attr_stored() */
-		uint32_t pid;
-		uint64_t image;
-		int64_t at;
-		bool made;     /* it has made that image's directory */
-		uint64_t link; /* the sum of a link's text that it has read there */
-	} traces[TRACES];
-	unsigned next_trace;
+	struct habits habits;
 };
 
 /* The request being carried out: everything a handler needs. Refuses (and has replied) when it answers false. */
@@ -79,13 +72,6 @@ bool is_generated(const struct entry *); /* its size is not known before its tex
 double entry_timeout(const struct entry *);
 
 bool front_is_written_elsewhere(struct front *, uint32_t conn, uint64_t disk); /* open for writing in another mount */
-
-void trace_note(struct view *, uint32_t pid, uint64_t image);
-void trace_made(struct view *, uint32_t pid, uint64_t image);
-void trace_link(struct view *, uint32_t pid, uint64_t image, const char *text);
-/* Is a link of this text in that image one that a copying process brings along? */
-bool trace_brings_link(struct view *, uint32_t pid, uint64_t image, const char *text);
-bool trace_elsewhere(struct view *, uint32_t pid, uint64_t image); /* has just looked into another image than this */
 
 /* .why of the reader's uid */
 void why_text(struct front *, uint32_t uid, struct buf *ret);

@@ -136,7 +136,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	if (!ask_begin(&a, req, "create", parent, name))
 		return;
 	if (node_is_in_image(parent))
-		trace_note(a.view, a.who.pid, node_number(parent));
+		habit_fills(&a.view->habits, a.who.pid, node_number(parent));
 	int r = act_create(a.front->service, &a.who, parent, name, &e, &a.err);
 	if (!r)
 		r = open_node(&a, e.node, fi);

@@ -16,9 +16,10 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct entry e;
 	if (!ask_begin(&a, req, "lookup", parent, name))
 		return;
-	if (node_is_in_image(parent))
-		trace_note(a.view, a.who.pid, node_number(parent));
-	reply_entry(&a, tree_lookup(a.front->service, &a.who, parent, name, &e, &a.err), &e);
+	int r = tree_lookup(a.front->service, &a.who, parent, name, &e, &a.err);
+	if (r == -ENOENT && node_is_in_image(parent))
+		habit_fills(&a.view->habits, a.who.pid, node_number(parent));
+	reply_entry(&a, r, &e);
 }
 
 /* Numbers that mean something need no counting. */
@@ -181,7 +182,7 @@ void op_readlink(fuse_req_t req, fuse_ino_t node)
 		return;
 	}
 	if (node_is_in_image(node) && node_slot(node) == SLOT_LINK)
-		trace_link(a.view, a.who.pid, node_number(node), text);
+		habit_read_link(&a.view->habits, a.who.pid, node_number(node), text);
 	fuse_reply_readlink(req, text);
 }
 
@@ -195,7 +196,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	int r = act_mkdir(a.front->service, &a.who, parent, name, &e, &a.err);
 	/* Into a directory that it has just made, cp copies without looking there first. */
 	if (!r && node_is_in_image(e.node))
-		trace_made(a.view, a.who.pid, node_number(e.node));
+		habit_made(&a.view->habits, a.who.pid, node_number(e.node));
 	reply_entry(&a, r, &e);
 }
 
@@ -219,7 +220,7 @@ void op_symlink(fuse_req_t req, const char *text, fuse_ino_t parent, const char 
 	struct entry e;
 	if (!ask_begin(&a, req, "symlink", parent, name))
 		return;
-	a.who.brings_link = node_is_in_image(parent) && trace_brings_link(a.view, a.who.pid, node_number(parent), text);
+	a.who.brings_link = node_is_in_image(parent) && habit_brings_link(&a.view->habits, a.who.pid, node_number(parent), text);
 	reply_entry(&a, act_symlink(a.front->service, &a.who, parent, name, text, &e, &a.err), &e);
 }
 

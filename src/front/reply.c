@@ -12,8 +12,6 @@
 
 /* Names and attributes of what lasts are cached this long; kernels are told when they change. */
 #define CACHE_SECONDS 3600.0
-#define TRACE_FOR ((int64_t)2000000000)
-#define COPY_FOR ((int64_t)60000000000) /* between making a directory and bringing its link */
 
 /* ---- who asks ------------------------------------------------------------------------------------ */
 
@@ -135,16 +133,14 @@ void why_text(struct front *f, uint32_t uid, struct buf *ret) { hold_why_each(f-
 
 double entry_timeout(const struct entry *e) { return e->fleeting ? 0 : CACHE_SECONDS; }
 
-/* GNU cp 9.0 and 9.1 read a file whose blocks look fewer than its size, instead of asking for copy_file_range. To a process that has
- * the disk open and has just looked into another image (which is what a copy does), it therefore looks full. Everybody else is told what it
- * really takes. */
+/* What a disk takes; to a cp that has it open and fills another image, all that it has: see habits.h. */
 static uint64_t attr_stored(struct ask *a, const struct entry *e)
 {
 	struct tree_disk d;
 	if (node_kind(e->node) != NODE_DISK || !a->who.pid || e->stored >= e->size ||
-	    !file_is_open_by(a->front, a->who.conn, e->node, a->who.pid) ||
+	    !file_is_open_by_cp(a->front, a->who.conn, e->node, a->who.pid) ||
 	    tree_disk(a->front->service, &a->who, e->node, &d, NULL) ||
-	    !trace_elsewhere(a->view, a->who.pid, d.image.node))
+	    !habit_fills_another(&a->view->habits, a->who.pid, d.image.node))
 		return e->stored;
 	return e->size;
 }
@@ -194,77 +190,4 @@ void reply_entry(struct ask *a, int code, const struct entry *e)
 		measured.size = texts_size(a->front, &a->who, e->node, true);
 	fill_entry(a, &measured, &p);
 	fuse_reply_entry(a->req, &p);
-}
-
-/* ---- traces ------------------------------------------------------------------------------------------- */
-
-/* Under view.lock. */
-static struct trace *trace_of(struct view *v, uint32_t pid, uint64_t image)
-{
-	unsigned i = 0;
-	while (i < TRACES && (v->traces[i].pid != pid || v->traces[i].image != image))
-		i++;
-	struct trace *t = &v->traces[i < TRACES ? i : v->next_trace++ % TRACES];
-	if (i == TRACES || clock_mono() - t->at >= COPY_FOR) /* another one's, or that of a process of old */
-		*t = (struct trace){ .pid = pid, .image = image };
-	t->at = clock_mono();
-	return t;
-}
-
-void trace_note(struct view *v, uint32_t pid, uint64_t image)
-{
-	if (!pid)
-		return;
-	WITH_LOCK(&v->lock);
-	trace_of(v, pid, image);
-}
-
-void trace_made(struct view *v, uint32_t pid, uint64_t image)
-{
-	if (!pid)
-		return;
-	WITH_LOCK(&v->lock);
-	trace_of(v, pid, image)->made = true;
-}
-
-static uint64_t sum_of(const char *text)
-{
-	struct hash h;
-	hash_of(text, strlen(text), &h);
-	return get_le64(h.b);
-}
-
-void trace_link(struct view *v, uint32_t pid, uint64_t image, const char *text)
-{
-	uint64_t sum = sum_of(text);
-	if (!pid)
-		return;
-	WITH_LOCK(&v->lock);
-	trace_of(v, pid, image)->link = sum;
-}
-
-bool trace_brings_link(struct view *v, uint32_t pid, uint64_t image, const char *text)
-{
-	uint64_t sum = sum_of(text);
-	bool made = false, read = false;
-	WITH_LOCK(&v->lock);
-	int64_t now = clock_mono();
-	for (unsigned i = 0; pid && i < TRACES; i++) {
-		const struct trace *t = &v->traces[i];
-		if (t->pid != pid || now - t->at >= COPY_FOR)
-			continue;
-		made |= t->image == image && t->made;
-		read |= t->image != image && t->link == sum;
-	}
-	return made && read;
-}
-
-bool trace_elsewhere(struct view *v, uint32_t pid, uint64_t image)
-{
-	WITH_LOCK(&v->lock);
-	int64_t now = clock_mono();
-	for (unsigned i = 0; i < TRACES; i++)
-		if (v->traces[i].pid == pid && v->traces[i].image != image && now - v->traces[i].at < TRACE_FOR)
-			return true;
-	return false;
 }
