@@ -7,9 +7,10 @@
  *
  * The descriptor is handed over before mount(2), so that whatever the client dies of, no mount is left
  * without its server: if it died after mount(2), the mount is served as if it had said so. Rights are
- * those of the uid that SO_PEERCRED shows, never anything that the client says. */
+ * those of the uid that SO_PEERCRED shows, never anything that the client says. Nor is anything done with the client's
+ * descriptor but to join its connection (front/device.h); only root and the owner of the daemon are trusted with sharing theirs, where
+ * /dev/fuse is closed to the daemon. */
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,6 +21,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "daemon/daemon_int.h"
+#include "front/device.h"
 #include "keeper/keeper.h"
 
 #define FUSE_MAJOR 10
@@ -130,16 +132,38 @@ static int tell_keeper(const struct client *c, uint32_t kind, int fd)
 	return keep_send(c->daemon->channel, &m, fd);
 }
 
-/* The keeper has it before the first request is read, so that no moment is without somebody who holds it. */
+static int refuse_init(const struct client *c, struct error *err)
+{
+	return fail(err, -EPROTO, "the mount at %s is refused: its INIT, with which the kernel begins to use a mount, was read by somebody "
+		    "else who has its descriptor; unmount it and mount again", c->dir);
+}
+
+static int make_own(struct client *c, struct error *err)
+{
+	int own = -1, r = device_own(c->fuse_fd, &own, err);
+	if ((r == -EACCES || r == -EPERM || r == -ENOENT || r == -ENXIO) && (c->peer.uid == 0 || c->peer.uid == geteuid()))
+		return 0;
+	if (r)
+		return r == -ENOTCONN ? fail(err, r, "nothing is mounted at %s any more", c->dir) : r;
+	close(c->fuse_fd);
+	c->fuse_fd = own;
+	return device_has_request(own) ? 0 : refuse_init(c, err);
+}
+
+/* The keeper has it before the first request is read, so that no moment is without somebody who holds it. Once the sessions have taken it,
+ * mount_gone() undoes what is done here. */
 static int serve(struct client *c, struct error *err)
 {
 	struct conn conn;
+	int r = make_own(c, err);
 	AUTO_FD int fd = steal_fd(&c->fuse_fd);
+	if (r)
+		return r;
 	if (!c->conn)
 		return fail(err, -EIO, "the catalog of %s cannot be written; its log says why", c->daemon->store);
 	if (!life_enter(c->daemon->life))
 		return fail(err, -ESHUTDOWN, "the daemon is ending");
-	int r = tell_keeper(c, KEEP_ADD, fd);
+	r = tell_keeper(c, KEEP_ADD, fd);
 	if (r) {
 		life_leave(c->daemon->life);
 		return fail(err, r, "the keeper does not take the mount: %s", strerror(err_to_errno(r)));
@@ -160,63 +184,59 @@ static int serve(struct client *c, struct error *err)
 static void begin_awaiting(struct client *c)
 {
 	WITH_LOCK(&c->daemon->init_lock);
-	c->inited = false;
+	c->init = INIT_AWAITED;
 	c->next_awaiting = c->daemon->awaiting;
 	c->daemon->awaiting = c;
 }
 
-/* true: it was seen. */
-static bool end_awaiting(struct client *c, int seconds)
+static enum init end_awaiting(struct client *c, int seconds)
 {
 	struct client **at = &c->daemon->awaiting;
 	struct timespec until;
 	clock_gettime(CLOCK_REALTIME, &until);
 	until.tv_sec += seconds;
 	WITH_LOCK(&c->daemon->init_lock);
-	while (!c->inited && seconds)
+	while (c->init == INIT_AWAITED && seconds)
 		if (pthread_cond_timedwait(&c->daemon->init_seen, &c->daemon->init_lock, &until) == ETIMEDOUT)
 			break;
 	while (*at != c)
 		at = &(*at)->next_awaiting;
 	*at = c->next_awaiting;
-	return c->inited;
+	return c->init;
 }
 
-void attach_inited(struct daemon *d, uint32_t conn)
+void attach_inited(struct daemon *d, uint32_t conn, bool answered)
 {
 	WITH_LOCK(&d->init_lock);
 	for (struct client *c = d->awaiting; c; c = c->next_awaiting)
-		c->inited = c->inited || c->conn == conn;
+		if (c->conn == conn && c->init == INIT_AWAITED)
+			c->init = answered ? INIT_SEEN : INIT_REFUSED;
 	pthread_cond_broadcast(&d->init_seen);
-}
-
-/* A /dev/fuse descriptor that belongs to no mount, or no longer, polls as an error. */
-static bool is_mounted(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	return poll(&p, 1, 0) >= 0 && !(p.revents & POLLERR);
 }
 
 int attach_mounted(struct client *c, struct error *err)
 {
 	if (c->fuse_fd < 0)
 		return fail(err, -EBADMSG, "attach first");
-	if (!is_mounted(c->fuse_fd)) /* kept, it would stay for ever */
-		return fail(err, -ENOTCONN, "nothing is mounted at %s any more", c->dir);
 	begin_awaiting(c);
 	int r = serve(c, err);
 	control_let_go(c->daemon->control, c);
-	bool seen = end_awaiting(c, r ? 0 : INIT_SECONDS);
-	return r || seen ? r : fail(err, -ETIMEDOUT, "the kernel did not begin to use the mount at %s", c->dir);
+	enum init init = end_awaiting(c, r ? 0 : INIT_SECONDS);
+	if (r || init == INIT_SEEN)
+		return r;
+	if (init == INIT_REFUSED)
+		return refuse_init(c, err);
+	sessions_end(front_sessions(c->daemon->front), c->conn);
+	return fail(err, -ETIMEDOUT, "the kernel did not begin to use the mount at %s", c->dir);
 }
 
+/* A client that died between mount(2) and `mounted` leaves a mount that is served; else there is nothing to serve. */
 void attach_over(struct client *c)
 {
 	struct error err = { 0 };
-	if (c->fuse_fd >= 0 && is_mounted(c->fuse_fd) && serve(c, &err))
+	int r = c->fuse_fd >= 0 ? serve(c, &err) : 0;
+	if (r && r != -ENOTCONN)
 		log_warn("the mount at %s was left by its client and cannot be served: %s", c->dir, err.text);
-	if (c->fuse_fd >= 0)
-		close(steal_fd(&c->fuse_fd));
 	if (c->entered)
 		life_leave(c->daemon->life);
 }

@@ -82,7 +82,7 @@ static void mount_inited(void *ctx, struct conn *conn, const void *init, unsigne
 {
 	struct daemon *d = ctx;
 	struct keep_message m = { .kind = KEEP_INIT, .conn = conn->no, .init_len = len };
-	attach_inited(d, conn->no);
+	attach_inited(d, conn->no, true);
 	if (len > sizeof m.init)
 		return;
 	memcpy(m.init, init, len);
@@ -104,6 +104,7 @@ static void mount_gone(void *ctx, struct conn *conn)
 	uint32_t no = conn->no;
 
 	log_info("mount %u at %s is gone", no, conn->dir);
+	attach_inited(d, no, false);
 	if (keep_send(d->channel, &m, -1))
 		log_error("cannot tell the keeper that mount %u is gone", no);
 	if (cat_write(d->service->catalog, forget_answers, &no, &err))

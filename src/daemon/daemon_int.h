@@ -26,11 +26,12 @@ struct daemon {
 	int64_t started;   /* monotonic */
 	atomic_bool broken; /* the catalog is, and that was told */
 	atomic_bool busy;  /* a check or a collection runs for somebody */
-	pthread_mutex_t init_lock; /* guards the next two and `inited` of the clients */
+	pthread_mutex_t init_lock; /* guards the next two and `init` of the clients */
 	pthread_cond_t init_seen;
 	struct client *awaiting;   /* clients whose mount's INIT has not come */
 };
 
+enum init { INIT_AWAITED, INIT_SEEN, INIT_REFUSED }; /* refused: it ended before one came */
 enum client_class { CLIENT_STRANGER, CLIENT_USER, CLIENT_PRIVILEGED }; /* no account; an account; root, owner or operator */
 
 /* Somebody at the control socket. Used by its own thread only. */
@@ -48,7 +49,7 @@ struct client {
 	bool allow_other;
 	uint32_t conn;      /* number for it */
 	char dir[4096];
-	bool inited;        /* the kernel's INIT for it was seen */
+	enum init init;     /* of the mount that it has just made */
 	struct client *next_awaiting;
 };
 
@@ -56,7 +57,7 @@ struct client {
 int attach_hello(struct client *, const char *arguments, struct error *err) MUST_USE;
 int attach_take(struct client *, const char *arguments, int fuse_fd, struct error *err) MUST_USE; /* answers ok itself */
 int attach_mounted(struct client *, struct error *err) MUST_USE;
-void attach_inited(struct daemon *, uint32_t conn); /* the INIT of a mount was seen */
+void attach_inited(struct daemon *, uint32_t conn, bool seen); /* the INIT of a mount was seen, or will not be */
 void attach_over(struct client *); /* the client is gone */
 
 /* requests.c */

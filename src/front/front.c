@@ -52,11 +52,16 @@ static void forget_view(struct front *f, struct view *v)
 	*p = v->next;
 }
 
-static void on_closed(void *ctx, struct conn *c)
+static void on_gone(void *ctx, struct conn *c)
 {
 	struct front *f = ctx;
 	files_close_conn(f, c->no);
 	f->hooks.gone(f->hooks.ctx, c);
+}
+
+static void on_closed(void *ctx, struct conn *c)
+{
+	struct front *f = ctx;
 	forget_view(f, c->owner);
 	free_view(c->owner);
 	c->owner = NULL;
@@ -132,7 +137,7 @@ int front_new(struct front **ret, struct service *s, struct hold *hold, const st
 	f->files = files_new();
 	f->texts = texts_new();
 	struct sessions_conf conf = { .ops = &front_ops, .hold = hold, .ctx = f, .opened = on_opened, .closed = on_closed,
-				      .inited = on_inited };
+				      .gone = on_gone, .inited = on_inited };
 	int r = sessions_new(&f->sessions, &conf, err);
 	if (r) {
 		front_free(f);
@@ -153,10 +158,6 @@ void front_free(struct front *f)
 	f->service->events = (struct service_events){ .ctx = NULL };
 	if (f->sessions)
 		sessions_free(f->sessions);
-	for (struct view *v; (v = f->views);) { /* of what is still mounted: the next daemon takes it over */
-		f->views = v->next;
-		free_view(v);
-	}
 	files_free(f);
 	texts_free(f->texts);
 	pthread_mutex_destroy(&f->views_lock);

@@ -196,16 +196,21 @@ static void answer_init_again(struct link *l, const struct fuse_in_header *in)
 	(void)!write(l->conn.fd, &l->answer, sizeof l->answer); /* as in link_refuse() */
 }
 
-void link_carry_out(struct link *l, void *request, size_t len)
+/* A connection that begins with anything else got the answer to its INIT from somebody who had its descriptor before us, and it was whatever he
+ * liked. */
+bool link_carry_out(struct link *l, void *request, size_t len)
 {
 	const struct sessions *all = l->all;
 	struct fuse_in_header *in = request;
 
+	if (in->opcode != FUSE_INIT && !l->answer_len)
+		return false;
 	if (in->opcode == FUSE_INIT && l->answer_len) {
 		answer_init_again(l, in);
-		return;
+		return true;
 	}
 	if (in->opcode == FUSE_INIT && all->conf.inited)
 		all->conf.inited(all->conf.ctx, &l->conn, request, (unsigned)(len < INIT_MAX ? len : INIT_MAX));
 	give_to_libfuse(l, in, len, false);
+	return l->answer_len > 0;
 }

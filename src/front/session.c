@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* session: the table of connections, their beginning and their end.
  *
- *     sessions_add ──► waiting ──(mount(2))──► served ──(unmount)──► gone ──(last request answered)──► closed
- *                         │ sessions_drop                                            ▲
- *                         └──────────────────────────────────────────────────────────┘
- *
- * A descriptor that is not mounted yet cannot be waited for: poll says EPOLLERR and registers nothing, read says
- * EPERM. So a thread looks at those that wait, in small steps, with a read that is too short to take a request:
- * EINVAL says that the mount is there. Only then it is given to epoll.
+ *     sessions_add ──► served ──(unmount, an error, sessions_end)──► gone ──(last request answered)──► closed
  */
 #include "front/session.h"
 
@@ -20,7 +14,6 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/num.h"
 #include "front/session_int.h"
 
@@ -28,9 +21,6 @@
 #define MIN_WORKERS 2
 #define MAX_WORKERS 32
 #define MAX_BACKGROUND 64
-#define WATCH_STEP 500000    /* ns, while a mount is likely to come soon */
-#define WATCH_STEPS 400      /* so many of them, then: */
-#define WATCH_SLOW 5000000
 
 /* ---- epoll */
 
@@ -55,7 +45,11 @@ void link_arm(struct link *l, bool on)
 
 static void free_link(struct link *l)
 {
+	const struct sessions_conf *conf = &l->all->conf;
+
 	notes_end(l);
+	if (l->opened && conf->closed)
+		conf->closed(conf->ctx, &l->conn);
 	if (l->conn.fuse)
 		fuse_session_destroy(l->conn.fuse); /* closes the descriptor */
 	else
@@ -70,8 +64,8 @@ void link_release(struct link *l)
 	if (atomic_fetch_sub(&l->refs, 1) != 1)
 		return;
 	hold_handle_remove_conn(conf->hold, l->conn.no);
-	if (conf->closed)
-		conf->closed(conf->ctx, &l->conn);
+	if (l->served && conf->gone)
+		conf->gone(conf->ctx, &l->conn);
 	free_link(l);
 }
 
@@ -119,13 +113,6 @@ static int free_place(struct sessions *all, unsigned *ret)
 	return 0;
 }
 
-static bool is_mounted(const struct link *l)
-{
-	char byte;
-
-	return read(l->conn.fd, &byte, 1) >= 0 || errno != EPERM;
-}
-
 static int insert(struct link *l)
 {
 	struct sessions *all = l->all;
@@ -133,23 +120,14 @@ static int insert(struct link *l)
 
 	if (free_place(all, &l->slot) < 0)
 		return -ENOMEM;
-	l->waiting = !is_mounted(l);
-	if (!l->waiting && link_epoll(l, EPOLL_CTL_ADD, EPOLLIN) < 0)
-		return -errno;
 	all->slots[l->slot] = l;
+	if (link_epoll(l, EPOLL_CTL_ADD, EPOLLIN) < 0) {
+		all->slots[l->slot] = NULL;
+		return -errno;
+	}
 	all->links++;
-	all->waiting += l->waiting;
-	all->watch_steps = 0;
-	pthread_cond_broadcast(&all->changed);
+	l->served = true;
 	return 0;
-}
-
-/* all->lock is held. */
-static void take_out(struct link *l)
-{
-	l->all->slots[l->slot] = NULL;
-	l->all->links--;
-	l->all->waiting -= l->waiting;
 }
 
 void link_end(struct link *l)
@@ -158,68 +136,32 @@ void link_end(struct link *l)
 		return;
 	(void)link_epoll(l, EPOLL_CTL_DEL, 0);
 	pthread_mutex_lock(&l->all->lock);
-	take_out(l);
+	l->all->slots[l->slot] = NULL;
+	l->all->links--;
 	pthread_mutex_unlock(&l->all->lock);
 	link_release(l);
 }
 
-static struct link *take_out_waiting(struct sessions *all, uint32_t no)
+static struct link *link_by_number(struct sessions *all, uint32_t no)
 {
 	WITH_LOCK(&all->lock);
 
-	for (unsigned i = 0; i < all->slots_room; i++) {
-		struct link *l = all->slots[i];
-		if (!l || l->conn.no != no || !l->waiting || is_mounted(l))
-			continue;
-		take_out(l);
-		return l;
-	}
+	for (unsigned i = 0; i < all->slots_room; i++)
+		if (all->slots[i] && all->slots[i]->conn.no == no) {
+			all->slots[i]->refs++;
+			return all->slots[i];
+		}
 	return NULL;
 }
 
-void sessions_drop(struct sessions *all, uint32_t no)
+void sessions_end(struct sessions *all, uint32_t no)
 {
-	struct link *l = take_out_waiting(all, no);
+	struct link *l = link_by_number(all, no);
 
-	if (l)
-		link_release(l);
-}
-
-/* ---- those that wait for their mount(2) */
-
-static void look_at_waiting(struct sessions *all)
-{
-	for (unsigned i = 0; i < all->slots_room; i++) {
-		struct link *l = all->slots[i];
-		if (!l || !l->waiting || !is_mounted(l) || link_epoll(l, EPOLL_CTL_ADD, EPOLLIN) < 0)
-			continue;
-		l->waiting = false;
-		all->waiting--;
-	}
-}
-
-static void watch_step(struct sessions *all)
-{
-	int64_t until = clock_mono() + (all->watch_steps++ < WATCH_STEPS ? WATCH_STEP : WATCH_SLOW);
-	struct timespec t = { .tv_sec = until / 1000000000, .tv_nsec = until % 1000000000 };
-
-	pthread_cond_timedwait(&all->changed, &all->lock, &t);
-}
-
-static void *watch_thread(void *arg)
-{
-	struct sessions *all = arg;
-	WITH_LOCK(&all->lock);
-
-	pthread_setname_np(pthread_self(), "mount-watch");
-	while (!all->ending) {
-		look_at_waiting(all);
-		if (all->waiting)
-			watch_step(all);
-		else
-			pthread_cond_wait(&all->changed, &all->lock);
-	}
-	return NULL;
+	if (!l)
+		return;
+	link_end(l);
+	link_release(l);
 }
 
 /* ---- adding */
@@ -265,6 +207,7 @@ static int open_link(struct link *l, struct error *err)
 		return fail_errno(err, "The descriptor of the mount on %s cannot be used", l->conn.dir);
 	if (conf->opened && conf->opened(conf->ctx, &l->conn) != 0)
 		return fail(err, -EPERM, "The mount on %s was refused", l->conn.dir);
+	l->opened = true;
 	return 0;
 }
 
@@ -278,13 +221,10 @@ int sessions_add(struct sessions *all, int fd, const struct conn *describe, cons
 		return fail(err, -ENOMEM, "There is no memory to serve the mount on %s", describe->dir);
 	}
 	int r = open_link(l, err);
-	if (r < 0) {
-		free_link(l);
-		return r;
-	}
-	r = bring_up(l, init, init_len, err);
+	if (r == 0)
+		r = bring_up(l, init, init_len, err);
 	if (r < 0)
-		link_release(l);
+		free_link(l);
 	return r;
 }
 
@@ -327,12 +267,6 @@ static void settle_conf(struct sessions *all, const struct sessions_conf *conf)
 
 static void make_locks(struct sessions *all)
 {
-	pthread_condattr_t mono;
-
-	pthread_condattr_init(&mono);
-	pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
-	pthread_cond_init(&all->changed, &mono);
-	pthread_condattr_destroy(&mono);
 	pthread_mutex_init(&all->lock, NULL);
 	pthread_mutex_init(&all->quarantine, NULL);
 }
@@ -348,7 +282,6 @@ static void release(struct sessions *all)
 		close(all->bell);
 	pthread_mutex_destroy(&all->lock);
 	pthread_mutex_destroy(&all->quarantine);
-	pthread_cond_destroy(&all->changed);
 	free(all->leaving);
 	free(all->slots);
 	free(all);
@@ -365,13 +298,6 @@ static int open_epoll(struct sessions *all, struct error *err)
 	return 0;
 }
 
-static int begin_threads(struct sessions *all, struct error *err)
-{
-	int r = thread_start(&all->mount_watch, watch_thread, all);
-
-	return r == 0 ? 0 : fail(err, r, "There is no thread to be had: %s", strerror(-r));
-}
-
 int sessions_new(struct sessions **ret, const struct sessions_conf *conf, struct error *err)
 {
 	struct sessions *all = calloc(1, sizeof *all);
@@ -381,8 +307,6 @@ int sessions_new(struct sessions **ret, const struct sessions_conf *conf, struct
 	settle_conf(all, conf);
 	make_locks(all);
 	int r = open_epoll(all, err);
-	if (r == 0)
-		r = begin_threads(all, err);
 	if (r < 0) {
 		release(all);
 		return r;
@@ -408,7 +332,6 @@ static void tell_end(struct sessions *all)
 
 	all->ending = true;
 	(void)!write(all->bell, &ring, sizeof ring); /* a first write to an eventfd does not fail */
-	pthread_cond_broadcast(&all->changed);
 }
 
 void sessions_free(struct sessions *all)
@@ -416,7 +339,6 @@ void sessions_free(struct sessions *all)
 	if (!all)
 		return;
 	tell_end(all);
-	pthread_join(all->mount_watch, NULL);
 	workers_end(all);
 	release(all);
 }

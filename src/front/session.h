@@ -55,7 +55,8 @@ struct sessions_conf {
 	void *ctx; /* handed to the callbacks */
 	/* libfuse's userdata for a connection's handlers is its struct conn. */
 	int (*opened)(void *ctx, struct conn *);  /* before its first request; non-zero: refused */
-	void (*closed)(void *ctx, struct conn *); /* unmounted: after its last request; handles are already removed from the hold */
+	void (*closed)(void *ctx, struct conn *); /* the last word on one that was opened, also if sessions_add() failed or sessions_free() lets go of it */
+	void (*gone)(void *ctx, struct conn *);   /* before that, of one that sessions_add() took: it ended, after its last request; its handles are removed from the hold */
 	/* A new connection's INIT, before it is answered: the keeper has to know it. */
 	void (*inited)(void *ctx, struct conn *, const void *init, unsigned len);
 	unsigned min_workers, max_workers; /* 2, 32 when 0 */
@@ -64,13 +65,14 @@ struct sessions_conf {
 
 int sessions_new(struct sessions **ret, const struct sessions_conf *, struct error *err) MUST_USE;
 
-/* Serve a mount; the descriptor is the sessions' from here on, also on failure. init NULL: new. */
+/* Serve a mount; the descriptor is the sessions' from here on, also on failure. It must belong to a mount, be it one that is over already. init
+ * NULL: new; then the first request has to be its INIT, or somebody else has answered that, and it is ended. So is one from which
+ * no request can be read, whatever the error. */
 int sessions_add(struct sessions *, int fd, const struct conn *describe, const void *init, unsigned init_len,
 		 struct error *err) MUST_USE;
 
-/* Forget a connection that was never mounted, because the client that was to mount it has vanished. One that is mounted by
- * now, or unknown, is left alone. */
-void sessions_drop(struct sessions *, uint32_t no);
+/* Serve this one no more, as if it had been unmounted. Unknown: nothing. */
+void sessions_end(struct sessions *, uint32_t no);
 
 /* Workers begin only now; so that every taken-over connection asks for RESEND before anything is read. */
 void sessions_start(struct sessions *);
@@ -90,7 +92,7 @@ void *session_room(void);
 
 /* End all: no more requests are read; those under way are answered; workers are joined. Descriptors are closed, so
  * anything still mounted gets ENOTCONN unless the keeper holds it too (unmount first for a clean end). For what is still
- * mounted `closed` is not called, and its handles stay in the hold. */
+ * mounted `gone` is not called, and its handles stay in the hold. */
 void sessions_free(struct sessions *);
 
 /* ---- telling kernels that something changed: every connection (except `but`, may be NULL), by a process for each (front/notes.h), so that

@@ -36,7 +36,8 @@ struct link {
 	unsigned slot;    /* in the table */
 	_Atomic unsigned refs;
 	_Atomic bool gone;
-	bool waiting;     /* for its mount(2); guarded by all->lock */
+	bool opened;      /* conf.opened was told, and has not refused it */
+	bool served;      /* it was in the table: conf.gone will be told */
 	bool held;        /* out of epoll until a request of its user ends; guarded by all->lock */
 	struct {          /* the answer to its INIT; written while no other request of it is carried out */
 		struct fuse_out_header header;
@@ -75,17 +76,14 @@ struct sessions {
 	int bell; /* an eventfd: rung once, at the end */
 
 	pthread_mutex_t lock;   /* guards what follows */
-	pthread_cond_t changed; /* `waiting` or `ending` */
 	struct link **slots;
-	unsigned slots_room, links, waiting;
-	unsigned watch_steps;   /* since the last one began to wait */
+	unsigned slots_room, links;
 	struct worker workers[FLIGHTS_MAX];
 	unsigned running, blocked;
 	bool any_held;          /* a link may be */
 	bool started;
 	pid_t *leaving;         /* notifiers that were told to */
 	unsigned n_leaving;
-	pthread_t mount_watch; /* looks for mounts that come to be */
 
 	_Atomic bool ending;
 	_Atomic unsigned idle; /* workers that would take a request */
@@ -96,7 +94,7 @@ struct sessions {
 /* ---- session.c */
 struct link *link_by_key(struct sessions *, uint64_t key); /* from epoll; with a reference, or NULL */
 void link_release(struct link *);
-void link_end(struct link *); /* it was unmounted */
+void link_end(struct link *); /* serve it no more */
 void link_arm(struct link *, bool on);
 /* All that are there, each with a reference; the caller releases and frees. */
 struct link **links_snapshot(struct sessions *, unsigned *ret_count);
@@ -105,7 +103,7 @@ struct link **links_snapshot(struct sessions *, unsigned *ret_count);
 int link_make_fuse(struct link *, struct error *err) MUST_USE;
 int link_replay_init(struct link *, const void *init, unsigned len, struct error *err) MUST_USE;
 void link_ask_resend(struct link *);
-void link_carry_out(struct link *, void *request, size_t len);
+bool link_carry_out(struct link *, void *request, size_t len); /* false: it cannot be served */
 void link_refuse(struct link *, const struct fuse_in_header *, int error);
 void note_ops(struct sessions *);
 

@@ -10,7 +10,7 @@
  * connection is put back, which wakes another worker if there are more. When looking was in vain several
  * times in a row it is done ever more rarely: a client that is slow by itself costs nothing.
  *
- * `idle` counts those who would take a request. Whoever takes one and finds nobody idle left makes another
+ * `idle` counts those who would take a request. Whoever turns to a connection and finds nobody idle left makes another
  * worker. One that blocks does not count towards the limit.
  *
  * There are no more than FLIGHTS_MAX, and requests that block may take minutes. So that a user who has many of these does not keep
@@ -29,6 +29,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/num.h"
 #include "front/session_int.h"
 
@@ -134,16 +135,20 @@ void session_blocking_end(void)
 
 /* ---- one request */
 
-/* The length of a request; 0: there is none; negative: there never will be one again. */
+/* The length of a request; 0: there is none; negative: there will be none. Only these three are errors that pass (ENOENT: it was taken
+ * back): any other would come again at the next try, for ever. */
 static ssize_t read_request(struct worker *w, struct link *l)
 {
 	ssize_t n = read(l->conn.fd, w->buffer, REQUEST_ROOM);
 
 	if (n >= (ssize_t)sizeof(struct fuse_in_header))
 		return n;
-	if (n < 0 && (errno == ENODEV || errno == ECONNABORTED || errno == EPERM || errno == EBADF))
-		return -ENODEV;
-	return 0; /* EAGAIN; EINTR; ENOENT: it was taken back */
+	if (n < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOENT))
+		return 0;
+	if (n >= 0 || (errno != ENODEV && errno != ECONNABORTED))
+		log_warn("mount %u of uid %u is given up, because its requests cannot be read: %s", l->conn.no, l->conn.peer_uid,
+			 n >= 0 ? "they are too short" : strerror(errno));
+	return -ENODEV;
 }
 
 _Static_assert(sizeof(struct fuse_read_in) <= sizeof(struct fuse_write_in), "a READ ends before the room");
@@ -161,9 +166,10 @@ static void enter_quarantine(struct sessions *all)
 	session_blocking_end();
 }
 
-static void carry_out(struct worker *w, struct link *l, size_t len)
+static bool carry_out(struct worker *w, struct link *l, size_t len)
 {
 	struct sessions *all = w->all;
+	bool goes_on = true;
 	struct fuse_in_header in = *(const struct fuse_in_header *)(const void *)w->buffer;
 	uint64_t unique = in.unique & ~RESENT;
 	unsigned deaths = in.unique & RESENT ? hold_deaths(all->conf.hold, l->conn.no, unique) : 0;
@@ -175,10 +181,13 @@ static void carry_out(struct worker *w, struct link *l, size_t len)
 	if (deaths >= DEATHS_MAX)
 		link_refuse(l, &in, -EIO);
 	else
-		link_carry_out(l, w->buffer, len);
+		goes_on = link_carry_out(l, w->buffer, len);
 	hold_flight_end(all->conf.hold, w->slot);
 	if (alone)
 		pthread_mutex_unlock(&all->quarantine);
+	if (!goes_on)
+		log_warn("mount %u of uid %u is refused, because somebody else answered its INIT", l->conn.no, l->conn.peer_uid);
+	return goes_on;
 }
 
 /* ---- looking for the next */
@@ -294,23 +303,25 @@ static void end_to_serve(struct worker *w)
 	all->any_held = any;
 }
 
-static void serve(struct worker *w, struct link *l)
+/* Nobody counts on a worker from before it reads: whatever keeps it there keeps only this one. */
+static void serve(struct worker *w, struct link *l, bool over)
 {
 	struct sessions *all = w->all;
-	ssize_t n = read_request(w, l);
 
+	if (atomic_fetch_sub(&all->idle, 1) == 1)
+		add_if_none_idle(all);
+	ssize_t n = read_request(w, l);
+	bool good = n > 0 || (n == 0 && !over);
 	for (unsigned turn = 0; n > 0; turn++) {
-		if (atomic_fetch_sub(&all->idle, 1) == 1)
-			add_if_none_idle(all);
 		w->link = l;
-		carry_out(w, l, (size_t)n);
-		all->idle++;
-		n = turn < TURNS && !all->ending ? look_for_more(w) : 0;
+		good = carry_out(w, l, (size_t)n);
+		n = good && turn < TURNS && !all->ending ? look_for_more(w) : 0;
 		if (w->spins)
 			stop_spin(w);
 		w->link = NULL;
 	}
-	if (n < 0)
+	all->idle++;
+	if (n < 0 || !good)
 		link_end(l);
 }
 
@@ -365,8 +376,9 @@ static void work(struct worker *w)
 		struct link *l = n == 1 && !all->ending ? link_by_key(all, e.data.u64) : NULL;
 		if (!l)
 			continue;
-		if (begin_to_serve(w, l, e.events & (EPOLLERR | EPOLLHUP))) {
-			serve(w, l);
+		bool over = e.events & (EPOLLERR | EPOLLHUP);
+		if (begin_to_serve(w, l, over)) {
+			serve(w, l, over);
 			end_to_serve(w);
 		}
 		link_release(l);

@@ -8,59 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define REAL "/usr/bin/fusermount3"
+#include "usher.h"
+
 #define REQUEST_MAX (2u << 20)
 enum { LOOKUP = 1, MKDIR = 9, RMDIR = 11 }; /* for which the folder is locked */
-
-static int pass(int socket, int fd)
-{
-	_Alignas(struct cmsghdr) char room[CMSG_SPACE(sizeof fd)] = { 0 };
-	struct iovec iov = { (char[]){ 0 }, 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof fd);
-	memcpy(CMSG_DATA(c), &fd, sizeof fd);
-	return sendmsg(socket, &m, 0) == 1 ? 0 : -1;
-}
-
-static int take(int socket)
-{
-	_Alignas(struct cmsghdr) char room[CMSG_SPACE(sizeof(int))];
-	char byte;
-	int fd;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room };
-	if (recvmsg(socket, &m, 0) <= 0 || !CMSG_FIRSTHDR(&m))
-		return -1;
-	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&m)), sizeof fd);
-	return fd;
-}
-
-static int mount_really(char **argv)
-{
-	char number[16];
-	int pair[2], status = -1;
-	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
-		return -1;
-	snprintf(number, sizeof number, "%d", pair[1]);
-	pid_t pid = fork();
-	if (pid == 0) {
-		setenv("_FUSE_COMMFD", number, 1);
-		execv(REAL, argv);
-		_exit(127);
-	}
-	close(pair[1]);
-	int fd = take(pair[0]);
-	waitpid(pid, &status, 0);
-	return status == 0 ? fd : -1;
-}
 
 static void __attribute__((noreturn)) knock(const char *folder)
 {
@@ -100,23 +54,12 @@ static void __attribute__((noreturn)) steal(int fd, const char *dir, pid_t mount
 
 int main(int argc, char **argv)
 {
-	const char *text = getenv("_FUSE_COMMFD");
-	if (!text) {
-		execv(REAL, argv);
-		return 127;
-	}
 	pid_t mounting = getppid();
-	int comm = (int)strtol(text, NULL, 10);
-	int fd = mount_really(argv);
-	if (fd < 0 || pass(comm, fd))
+	int comm = usher_socket(argv);
+	int fd = usher_mount(argv);
+	if (fd < 0 || usher_pass(comm, fd))
 		return 1;
-	if (fork() == 0) {
-		int null = open("/dev/null", O_RDWR);
-		for (int i = 0; i < 3; i++)
-			dup2(null, i);
-		close(comm);
-		setsid();
+	if (usher_stay(comm) == 0)
 		steal(fd, argv[argc - 1], mounting);
-	}
 	return 0;
 }

@@ -17,6 +17,8 @@ ok "systemd counts an exposure of $exposure, at most 1.5" awk -v e="$exposure" '
 for line in LimitCORE=0 OOMPolicy=continue PrivateNetwork=yes IPAddressDeny=any PrivateTmp=yes RemoveIPC=yes; do
 	ok "the unit says $line" grep -qx "$line" "$unit"
 done
+is 'the daemon has one device, by which it joins the connections of mounts' "$(grep -E '^Device(Allow|Policy)=' "$unit" | xargs)" \
+	'DevicePolicy=closed DeviceAllow=/dev/fuse rw'
 like 'the unit bounds the tasks' "$(grep ^TasksMax= "$unit")" '=[0-9]+$'
 like 'the unit bounds the memory' "$(grep ^MemoryHigh= "$unit")" '=[0-9]+G$'
 
