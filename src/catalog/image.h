@@ -51,6 +51,7 @@ struct image {
 	int64_t created, changed; /* ns, real time */
 	int64_t last_used;
 	int64_t trashed;       /* when; 0 */
+	int64_t aging;         /* lived_now() (ledger_clock.h) when it came into the trash, or else was last changed; image_put() sees to it */
 	uint64_t disk;         /* disk number; 0: has none yet */
 	uint64_t from;         /* id of what it was made from; 0 */
 	bool from_shared;      /* … which was, or came from, another account's custom image */

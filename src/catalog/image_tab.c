@@ -16,13 +16,14 @@
 
 #include "base/num.h"
 #include "catalog/db.h"
+#include "catalog/ledger_clock.h"
 #include "catalog/shelf_tab.h"
 
-#define IMAGE_VERSION 1
+#define IMAGE_VERSION 2 /* 2: with aging */
 
 /* ---- a row's bytes ---- */
 
-static void encode(const struct image *i, struct record *r)
+static void encode(const struct image *i, int64_t aging, struct record *r)
 {
 	record_start(r, IMAGE_VERSION);
 	record_u64(r, i->id);
@@ -59,13 +60,14 @@ static void encode(const struct image *i, struct record *r)
 	record_u64(r, i->replaced_by);
 	record_u32(r, i->maker_pid);
 	record_u32(r, i->maker_conn);
+	record_u64(r, (uint64_t)aging);
 }
 
 static int decode(uint64_t node, struct bytes value, struct image *ret)
 {
 	struct fields f;
 	memset(ret, 0, sizeof *ret);
-	fields_start(&f, value, IMAGE_VERSION);
+	uint8_t version = fields_start_upto(&f, value, IMAGE_VERSION);
 	ret->node = node;
 	ret->id = field_u64(&f);
 	ret->shelf.account = field_u32(&f);
@@ -101,6 +103,7 @@ static int decode(uint64_t node, struct bytes value, struct image *ret)
 	ret->replaced_by = field_u64(&f);
 	ret->maker_pid = field_u32(&f);
 	ret->maker_conn = field_u32(&f);
+	ret->aging = version < 2 ? 0 : (int64_t)field_u64(&f); /* it ages from when that clock began */
 	return fields_end(&f);
 }
 
@@ -301,20 +304,35 @@ static bool is_sound(const struct image *i)
 	       i->state <= STATE_TRASHED && i->state_before_trash <= STATE_TRASHED;
 }
 
+/* Since when it ages; `old` (may be NULL) is the row before. */
+static int age_from(struct cat_txn *txn, const struct image *old, const struct image *new, int64_t *ret)
+{
+	bool same = old && old->shelf.trash == new->shelf.trash;
+	if (!same || (new->shelf.trash ? old->trashed != new->trashed : old->changed != new->changed))
+		return lived_now(txn, ret);
+	*ret = old->aging;
+	return 0;
+}
+
 int image_put(struct cat_txn *txn, const struct image *image)
 {
 	struct key k;
 	struct record record;
-	struct image old;
+	struct image row, *old;
+	int64_t aging;
 	if (!is_sound(image))
 		return -EINVAL;
-	encode(image, &record);
-	if (record.bad)
-		return -EINVAL;
-	int r = image_get(txn, image->node, &old);
+	int r = image_get(txn, image->node, &row);
 	if (r && r != -ENOENT)
 		return r;
-	r = move_entries(txn, r ? NULL : &old, image);
+	old = r ? NULL : &row;
+	r = age_from(txn, old, image, &aging);
+	if (r)
+		return r;
+	encode(image, aging, &record);
+	if (record.bad)
+		return -EINVAL;
+	r = move_entries(txn, old, image);
 	return r ? r : db_put(txn, DB_IMAGE, key_of_u64(&k, image->node), &record);
 }
 

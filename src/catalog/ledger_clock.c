@@ -4,7 +4,10 @@
 #include "catalog/ledger_clock.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -12,10 +15,10 @@
 #include "base/num.h"
 #include "catalog/db.h"
 
-#define CLOCK_VERSION 1
+#define CLOCK_VERSION 2 /* 2: with the time that was lived through */
 
 struct mark {
-	int64_t ledger;
+	int64_t ledger, lived;
 	struct clock_reading at;
 };
 
@@ -25,6 +28,9 @@ void clock_read_boot_id(char ret[BOOT_ID_SIZE])
 	ssize_t n = fd < 0 ? 0 : read(fd, ret, BOOT_ID_SIZE - 1);
 	ret[n > 0 ? n : 0] = 0;
 	ret[strcspn(ret, "\n")] = 0;
+	uint64_t word;
+	if (!ret[0] && getrandom(&word, sizeof word, 0) == sizeof word) /* of this opening alone */
+		snprintf(ret, BOOT_ID_SIZE, "opened-%016" PRIx64, word);
 }
 
 void clock_read_machine(void *ctx, struct clock_reading *ret)
@@ -57,11 +63,12 @@ static int mark_get(struct cat_txn *txn, struct mark *ret)
 	int r = db_get(txn, DB_META, mark_key(&k), &value);
 	if (r)
 		return r;
-	fields_start(&f, value, CLOCK_VERSION);
+	uint8_t version = fields_start_upto(&f, value, CLOCK_VERSION);
 	ret->ledger = (int64_t)field_u64(&f);
 	ret->at.real = (int64_t)field_u64(&f);
 	ret->at.boot = (int64_t)field_u64(&f);
 	FIELD_TEXT(&f, ret->at.boot_id);
+	ret->lived = version < 2 ? 0 : (int64_t)field_u64(&f);
 	return fields_end(&f);
 }
 
@@ -74,6 +81,7 @@ static int mark_put(struct cat_txn *txn, const struct mark *m)
 	record_u64(&r, (uint64_t)m->at.real);
 	record_u64(&r, (uint64_t)m->at.boot);
 	RECORD_TEXT(&r, m->at.boot_id);
+	record_u64(&r, (uint64_t)m->lived);
 	return db_put(txn, DB_META, mark_key(&k), &r);
 }
 
@@ -95,6 +103,7 @@ static int mark_now(struct cat_txn *txn, struct mark *ret)
 	ret->at = read_clocks(txn);
 	int r = mark_get(txn, &last);
 	ret->ledger = r ? ret->at.real : last.ledger + gone_by(&last.at, &ret->at);
+	ret->lived = r ? 0 : last.lived + (same_boot(&last.at, &ret->at) ? gone_by(&last.at, &ret->at) : 0);
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -112,6 +121,14 @@ int ledger_stamp(struct cat_txn *txn, int64_t *ret)
 	int r = mark_now(txn, &m);
 	*ret = m.ledger;
 	return r ? r : mark_put(txn, &m);
+}
+
+int lived_now(struct cat_txn *txn, int64_t *ret)
+{
+	struct mark m;
+	int r = mark_now(txn, &m);
+	*ret = m.lived;
+	return r;
 }
 
 int64_t ledger_real(struct cat_txn *txn) { return read_clocks(txn).real; }

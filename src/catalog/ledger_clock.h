@@ -20,7 +20,7 @@
 
 struct clock_reading {
 	int64_t real, boot;         /* ns: CLOCK_REALTIME, CLOCK_BOOTTIME */
-	char boot_id[BOOT_ID_SIZE]; /* "" when the machine has none: then each opening counts as a boot */
+	char boot_id[BOOT_ID_SIZE]; /* one of the opening when the machine has none; "": none at all, which counts as a boot each time */
 };
 
 struct clock_source {
@@ -39,6 +39,11 @@ void catalog_set_clock(struct catalog *, const struct clock_source *);
  * is ever ahead of the clock, whatever a reboot does to it. */
 int ledger_now(struct cat_txn *, int64_t *ret) MUST_USE;
 int ledger_stamp(struct cat_txn *, int64_t *ret) MUST_USE;
+
+/* Time that the machine was seen to run, since the store knows this clock: within a boot CLOCK_BOOTTIME, and nothing across reboots. For
+ * what is deleted when it is old enough: no clock that is wrong, be it for seconds or over a reboot, makes anything old. After a crash it
+ * may be a few minutes behind. */
+int lived_now(struct cat_txn *, int64_t *ret) MUST_USE;
 
 int64_t ledger_real(struct cat_txn *); /* real time, ns since 1970, by the same clocks */
 

@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/clock.h"
 #include "base/num.h"
+#include "catalog/ledger_clock.h"
 #include "domain/disks.h"
 #include "domain/gc_int.h"
 #include "domain/policy.h"
@@ -39,26 +39,26 @@ struct search {
 	uint64_t last; /* node that the next search goes on after */
 };
 
-static int is_over(struct cat_txn *txn, const struct image *i, const char *policy, int64_t unit, int64_t since,
-		   int64_t now)
+/* By time that was lived through, not by the calendar, which may be wrong. */
+static int is_over(struct cat_txn *txn, const struct image *i, const char *policy, int64_t unit, int64_t now)
 {
 	uint64_t units;
 	int r = policy_number(txn, i->owner, i->shelf.region, policy, &units);
 	if (r < 0)
 		return r;
-	return units < (uint64_t)(INT64_MAX / 2 / unit) && now - since >= (int64_t)units * unit;
+	return units < (uint64_t)(INT64_MAX / 2 / unit) && now - MIN(i->aging, now) >= (int64_t)units * unit;
 }
 
 static int trash_is_due(struct cat_txn *txn, const struct image *i, int64_t now)
 {
-	return i->shelf.trash ? is_over(txn, i, "trash-days", 24 * HOUR, i->trashed, now) : 0;
+	return i->shelf.trash ? is_over(txn, i, "trash-days", 24 * HOUR, now) : 0;
 }
 
 static int upload_is_due(struct cat_txn *txn, const struct image *i, int64_t now)
 {
 	if (i->shelf.trash || i->state != STATE_PENDING || i->kind != KIND_IMAGE || i->is_protected)
 		return 0;
-	return is_over(txn, i, "pending-hours", HOUR, i->changed, now);
+	return is_over(txn, i, "pending-hours", HOUR, now);
 }
 
 static int note_due(void *ctx, const struct image *i)
@@ -81,8 +81,9 @@ static int search(struct gc_work *w, struct search *s, struct error *err)
 	if (r < 0)
 		return r;
 	s->count = 0;
-	s->now = clock_real();
-	r = image_each_all(s->txn, s->last, note_due, s);
+	r = lived_now(s->txn, &s->now);
+	if (r == 0)
+		r = image_each_all(s->txn, s->last, note_due, s);
 	cat_end(&s->txn);
 	return r < 0 ? fail(err, r, "The list of images cannot be read (%s).", err_name(r)) : r;
 }

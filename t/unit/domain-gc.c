@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "catalog/ledger_clock.h"
 #include "catalog/object_tab.h"
 #include "catalog/policy_tab.h"
 #include "domain/disks.h"
@@ -532,13 +533,37 @@ static void set_policy(struct rig *rig, const char *name, const char *value)
 		bail("policy_row_put");
 }
 
-static uint64_t in_trash(struct rig *rig, const char *name, int64_t hours)
+/* The machine's clocks: that of the calendar, and that which nobody sets. */
+static struct clock_reading hands = { .real = INT64_C(1800000000) * 1000000000, .boot = HOUR, .boot_id = "one" };
+
+static void read_hands(void *ctx, struct clock_reading *ret) { *ret = *(struct clock_reading *)ctx; }
+
+static void tick(struct rig *rig)
+{
+	if (ledger_tick(rig->service->catalog, NULL))
+		bail("ledger_tick");
+}
+
+static void make_with_clock(struct rig *rig, const char *name)
+{
+	rig_make(rig, name);
+	catalog_set_clock(rig->service->catalog, &(struct clock_source){ read_hands, &hands });
+	tick(rig);
+}
+
+static void go(int64_t hours)
+{
+	hands.real += hours * HOUR;
+	hands.boot += hours * HOUR;
+}
+
+static uint64_t in_trash(struct rig *rig, const char *name)
 {
 	uint64_t node = rig_image(rig, name, STATE_AVAILABLE);
 	struct image i = rig_row(rig, node);
 	i.shelf.trash = true;
 	i.state = STATE_TRASHED;
-	i.trashed = clock_real() - hours * HOUR;
+	i.trashed = hands.real;
 	rig_change(rig, &i);
 	return node;
 }
@@ -555,11 +580,14 @@ static void test_trash(void)
 {
 	struct rig rig;
 	uint64_t seeds[3] = { 1, 2, 3 };
-	rig_make(&rig, "trash");
+	make_with_clock(&rig, "trash");
 	rig.service->events.entry = count_entry;
-	uint64_t fresh = in_trash(&rig, "fresh", 0), old = in_trash(&rig, "old", 7 * 24 - 1);
-	uint64_t over = in_trash(&rig, "over", 7 * 24 + 1), shown = rig_image(&rig, "shown", STATE_AVAILABLE);
+	uint64_t over = in_trash(&rig, "over"), shown = rig_image(&rig, "shown", STATE_AVAILABLE);
 	rig_write(&rig, over, 0, seeds, 3);
+	go(2);
+	uint64_t old = in_trash(&rig, "old");
+	go(7 * 24 - 1);
+	uint64_t fresh = in_trash(&rig, "fresh");
 	struct gc_report report = collect(&rig);
 	is_int(report.images_purged, 1, "one is over its seven days");
 	ok(rig_row(&rig, fresh).node && rig_row(&rig, old).node && rig_row(&rig, shown).node, "others stay");
@@ -573,17 +601,17 @@ static void test_trash(void)
 	for (unsigned i = 0; i < 150; i++) {
 		char name[20];
 		snprintf(name, sizeof name, "many-%u", i);
-		in_trash(&rig, name, 1);
+		in_trash(&rig, name);
 	}
 	is_int(collect(&rig).images_purged, 150, "many at once");
 	rig_close(&rig);
 }
 
-static uint64_t unfinished(struct rig *rig, const char *name, int64_t hours)
+static uint64_t unfinished(struct rig *rig, const char *name)
 {
 	uint64_t node = rig_image(rig, name, STATE_PENDING);
 	struct image i = rig_row(rig, node);
-	i.changed = clock_real() - hours * HOUR;
+	i.changed = hands.real;
 	rig_change(rig, &i);
 	return node;
 }
@@ -592,9 +620,11 @@ static void test_pending(void)
 {
 	struct rig rig;
 	struct disk *disk;
-	rig_make(&rig, "pending");
-	uint64_t young = unfinished(&rig, "young", 23), old = unfinished(&rig, "old", 25);
-	uint64_t busy = unfinished(&rig, "busy", 99);
+	make_with_clock(&rig, "pending");
+	uint64_t busy = unfinished(&rig, "busy"), old = unfinished(&rig, "old");
+	go(2);
+	uint64_t young = unfinished(&rig, "young");
+	go(23);
 	if (disks_get(rig.service->disks, rig_disk_of(&rig, busy), &disk, NULL) < 0)
 		bail("disks_get");
 	set_policy(&rig, "pending-hours", "none");
@@ -610,6 +640,38 @@ static void test_pending(void)
 	disks_put(rig.service->disks, &disk);
 	collect(&rig);
 	ok(rig_row(&rig, busy).shelf.trash, "until it is closed");
+	rig_close(&rig);
+}
+
+/* Only time in which the machine ran counts, whatever the calendar says. */
+static void test_wrong_clocks(void)
+{
+	struct rig rig;
+	make_with_clock(&rig, "clocks");
+	uint64_t gone = in_trash(&rig, "gone"), half = unfinished(&rig, "half");
+	hands.real += 400 * 24 * HOUR;
+	go(1);
+	is_int(collect(&rig).images_purged, 0, "a clock that is 400 days ahead empties no trash");
+	ok(!rig_row(&rig, half).shelf.trash, "and gives up no upload");
+	uint64_t ahead = in_trash(&rig, "ahead");
+	hands.real -= 400 * 24 * HOUR;
+	go(7 * 24 - 2);
+	is_int(collect(&rig).images_purged, 0, "set right again, nothing is early");
+	go(1);
+	is_int(collect(&rig).images_purged, 1, "nothing is late");
+	ok(!rig_row(&rig, gone).node, "the first that went into the trash is gone after its seven days");
+	go(1);
+	is_int(collect(&rig).images_purged, 1, "and so is what went there while the clock was ahead");
+	ok(!rig_row(&rig, ahead).node, "after its own");
+	in_trash(&rig, "last");
+	tick(&rig);
+	hands.real += 400 * 24 * HOUR;
+	hands.boot = HOUR;
+	snprintf(hands.boot_id, sizeof hands.boot_id, "two");
+	tick(&rig);
+	is_int(collect(&rig).images_purged, 0, "a machine that comes up 400 days later has not lived them");
+	go(7 * 24);
+	is_int(collect(&rig).images_purged, 2, "after seven days with it on all is gone, the upload too");
 	rig_close(&rig);
 }
 
@@ -787,6 +849,7 @@ int main(void)
 	test_orphans();
 	test_trash();
 	test_pending();
+	test_wrong_clocks();
 	test_hold();
 	test_hold_waits_for_all();
 	test_thread();
