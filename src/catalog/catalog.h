@@ -22,18 +22,20 @@
 struct catalog;
 struct cat_txn;
 
-#define CATALOG_FORMAT 1
+#define CATALOG_FORMAT 2
 
 enum {
 	CAT_CREATE = 1,   /* make a new one; -EEXIST if there is one */
 	CAT_READONLY = 2, /* for check of a store that somebody else has open is NOT possible: one opener at a time */
 };
 
-/* `dir` holds the LMDB files. ERR_NEWER if a newer version wrote it. The map is as large as the address
+/* `dir` holds the LMDB files. ERR_NEWER if a newer version wrote it; one of an older format is brought to CATALOG_FORMAT,
+ * a step and a durable transaction for each number (format.c), before this returns. The map is as large as the address
  * space allows (1 TiB, less under sanitizers), so that it never has to be grown. Clears readers of dead processes.
  * -EBUSY while it is open, here or elsewhere. */
 int catalog_open(struct catalog **ret, const char *dir, int flags, struct error *err) MUST_USE;
 void catalog_close(struct catalog *);
+uint32_t catalog_came_with(const struct catalog *); /* the format that it had before it was opened */
 
 /* When LMDB could not write its meta page it refuses everything from then on, reading too, until it is opened anew. Told by
  * everybody who is refused, in their thread, before they fail; need not return. Set before anything is read or written. */

@@ -23,11 +23,11 @@
 #include "base/io.h"
 #include "base/num.h"
 #include "catalog/commit.h"
+#include "catalog/format.h"
 #include "catalog/ledger_clock.h"
 
 #define READERS_MAX 1022 /* transactions at the same time, idle ones included */
 #define IDLE_MAX 32
-#define FORMAT_VERSION 1
 #define RESERVE_MAX ((uint64_t)8 << 20)
 
 static const char *const table_names[DB_TABLES_] = {
@@ -55,6 +55,7 @@ struct catalog {
 	struct commit_queue *queue;
 	struct clock_source clock; /* fixed before anything else is done */
 	char boot_id[BOOT_ID_SIZE];
+	uint32_t came_with; /* the format that it had when it was opened; fixed before anything else is done */
 	uint64_t reserved; /* bytes of the file that have their space; whoever writes has it */
 	pthread_mutex_t lock; /* guards idle, n_idle */
 	struct cat_txn *idle;
@@ -143,74 +144,82 @@ static int open_env(struct catalog *cat, const char *dir, uint64_t map_size, str
 	return fail(err, code_of(rc), "The catalog in %s cannot be opened: %s.", dir, mdb_strerror(rc));
 }
 
-static struct key *format_key(struct key *k)
-{
-	key_start(k);
-	key_u8(k, 'f');
-	return k;
-}
-
-static int check_format(struct cat_txn *txn, struct error *err)
-{
-	struct key k;
-	struct bytes value;
-	struct fields f;
-	int r = db_get(txn, DB_META, format_key(&k), &value);
-	if (r)
-		return fail(err, db_must_be(r), "The catalog does not say which format it has.");
-	fields_start(&f, value, FORMAT_VERSION);
-	uint32_t format = field_u32(&f);
-	r = fields_end(&f);
-	if (r)
-		return fail(err, r, "The catalog does not say which format it has.");
-	if (format > CATALOG_FORMAT)
-		return fail(err, ERR_NEWER, "The catalog has format %u; this version knows up to %u.", format,
-			    CATALOG_FORMAT);
-	return 0;
-}
-
-static int write_format(struct cat_txn *txn)
-{
-	struct key k;
-	struct record r;
-	record_start(&r, FORMAT_VERSION);
-	record_u32(&r, CATALOG_FORMAT);
-	return db_insert(txn, DB_META, format_key(&k), &r);
-}
-
+/* -ENOENT, without a sentence, when it is not there and need not be. */
 static int open_table(struct cat_txn *txn, unsigned table, bool create, struct error *err)
 {
 	int rc = mdb_dbi_open(txn->mdb, table_names[table], create ? MDB_CREATE : 0, &txn->catalog->tables[table]);
-	if (!rc)
-		return 0;
-	return fail(err, db_must_be(code_of(rc)), "The catalog's table \"%s\" cannot be opened: %s.",
-		    table_names[table], mdb_strerror(rc));
+	if (rc == MDB_NOTFOUND && table >= DB_TABLES_OF_FORMAT_1)
+		return -ENOENT;
+	if (rc)
+		return fail(err, db_must_be(code_of(rc)), "The catalog's table \"%s\" cannot be opened: %s.", table_names[table],
+			    mdb_strerror(rc));
+	return 0;
 }
 
-/* The format is looked at first: a newer one may have other tables. */
+/* All but "meta". -ENOENT: they are to be made. */
 static int open_tables_in(struct cat_txn *txn, bool create, struct error *err)
 {
-	int r = open_table(txn, DB_META, create, err);
-	if (r == 0)
-		r = create ? write_format(txn) : check_format(txn, err);
+	int r = 0;
 	for (unsigned i = DB_META + 1; r == 0 && i < DB_TABLES_; i++)
 		r = open_table(txn, i, create, err);
 	return r;
 }
 
-static int open_tables(struct catalog *cat, bool create, struct error *err)
+/* The format is looked at first: a newer one may have other tables. */
+static int look_at_tables(struct cat_txn *txn, uint32_t *ret_format, struct error *err)
 {
-	struct cat_txn txn = { .catalog = cat, .write = create };
-	int rc = mdb_txn_begin(cat->env, NULL, create ? 0 : MDB_RDONLY, &txn.mdb);
+	int r = open_table(txn, DB_META, false, err);
+	if (r == 0)
+		r = format_read(txn, ret_format, err);
+	return r ? r : open_tables_in(txn, false, err);
+}
+
+static int make_tables(struct cat_txn *txn, uint32_t *ret_format, struct error *err)
+{
+	int r = open_table(txn, DB_META, true, err);
+	if (r == 0)
+		r = format_write_first(txn);
+	*ret_format = CATALOG_FORMAT;
+	return r ? r : open_tables_in(txn, true, err);
+}
+
+/* One step further; or, when there is none to make, the tables that are not there yet. */
+static int upgrade_once(struct cat_txn *txn, uint32_t *format, struct error *err)
+{
+	int r = open_tables_in(txn, true, err);
+	return r || *format == CATALOG_FORMAT ? r : format_step(txn, format, err);
+}
+
+static int in_transaction(struct catalog *cat, bool write, int (*fn)(struct cat_txn *, uint32_t *, struct error *), uint32_t *format,
+			  struct error *err)
+{
+	struct cat_txn txn = { .catalog = cat, .write = write };
+	int rc = mdb_txn_begin(cat->env, NULL, write ? 0 : MDB_RDONLY, &txn.mdb);
 	if (rc)
 		return fail_lmdb(err, rc, "The catalog's tables cannot be opened");
-	int r = open_tables_in(&txn, create, err);
+	int r = fn(&txn, format, err);
 	if (r) {
 		mdb_txn_abort(txn.mdb);
 		return r;
 	}
 	rc = mdb_txn_commit(txn.mdb);
 	return rc ? fail_lmdb(err, rc, "The catalog's tables cannot be opened") : 0;
+}
+
+static int open_tables(struct catalog *cat, bool create, struct error *err)
+{
+	uint32_t format = 0;
+	int r = in_transaction(cat, create, create ? make_tables : look_at_tables, &format, err);
+	bool lacks = r == -ENOENT;
+	if (r && !lacks)
+		return r;
+	cat->came_with = format;
+	if (cat->readonly && (lacks || format < CATALOG_FORMAT))
+		return fail(err, -EROFS, "The catalog has format %u, and is brought to format %u when it is opened for writing.", format,
+			    CATALOG_FORMAT);
+	for (r = 0; r == 0 && (lacks || format < CATALOG_FORMAT); lacks = false)
+		r = in_transaction(cat, true, upgrade_once, &format, err);
+	return r;
 }
 
 static uint64_t used_bytes(MDB_env *env)
@@ -305,6 +314,8 @@ void catalog_close(struct catalog *cat)
 	cleanup_fd_(&cat->lock_fd);
 	free(cat);
 }
+
+uint32_t catalog_came_with(const struct catalog *cat) { return cat->came_with; }
 
 void catalog_set_clock(struct catalog *cat, const struct clock_source *source) { cat->clock = *source; }
 const struct clock_source *db_clock(struct catalog *cat) { return &cat->clock; }

@@ -25,8 +25,10 @@ enum db_table {
 	DB_RUN, DB_BILL,
 	DB_POLICY, DB_DAY,
 	DB_ANSWER, DB_LOG,
+	/* Here ends format 1. New ones go here: they are made, empty, when a catalog without them is opened. */
 	DB_TABLES_,
 };
+#define DB_TABLES_OF_FORMAT_1 (DB_LOG + 1u)
 
 struct MDB_txn;
 struct clock_source;

@@ -122,9 +122,16 @@ static int make_folders(const char *dir, struct error *err)
 	return 0;
 }
 
-static int fill_new_store(const char *dir, struct seed *seed, struct error *err)
+static int write_store_file(const char *dir, const char *uuid, struct error *err)
 {
 	char path[PATH_MAX], text[80];
+	int n = snprintf(text, sizeof text, "imagefs store %d\n%s\n", STORE_FORMAT, uuid);
+	return io_write_file(path_in(dir, "imagefs.store", path), text, (size_t)n, 0600, err);
+}
+
+static int fill_new_store(const char *dir, struct seed *seed, struct error *err)
+{
+	char path[PATH_MAX];
 	struct catalog *catalog;
 	int r = make_folders(dir, err);
 	if (!r)
@@ -136,8 +143,7 @@ static int fill_new_store(const char *dir, struct seed *seed, struct error *err)
 	if (r)
 		return r;
 	/* The file that says "this is a store" comes last: an init that was cut short is no store. */
-	int n = snprintf(text, sizeof text, "imagefs store %d\n%s\n", STORE_FORMAT, seed->uuid);
-	return io_write_file(path_in(dir, "imagefs.store", path), text, (size_t)n, 0600, err);
+	return write_store_file(dir, seed->uuid, err);
 }
 
 /* Looked into, not removed and made anew: it may be a mount point, or lie in a folder of somebody else. */
@@ -187,29 +193,29 @@ int service_init(const char *dir, const char *account, uint32_t uid, const char 
 
 /* ---- opening ------------------------------------------------------------------------------ */
 
-static int read_store_file(const char *dir, char ret_uuid[37], struct error *err)
+static int read_store_file(const char *dir, int *ret_version, char ret_uuid[37], struct error *err)
 {
 	char path[PATH_MAX];
 	AUTO_FREE char *text = NULL;
 	struct error ignored;
-	int version;
 	int r = io_read_file(path_in(dir, "imagefs.store", path), 200, &text, NULL, &ignored);
 	if (r == -EACCES)
 		return fail(err, r, "%s may not be read by you", path);
 	if (r)
 		return fail(err, -ENOENT, "%s is not a store (make one with: imagefs init %s)", dir, dir);
-	if (sscanf(text, "imagefs store %d %36s", &version, ret_uuid) != 2)
+	if (sscanf(text, "imagefs store %d %36s", ret_version, ret_uuid) != 2 || *ret_version < 1)
 		return fail(err, -EINVAL, "%s/imagefs.store is not what it should be: this is no store, or a damaged one", dir);
-	if (version > STORE_FORMAT)
+	if (*ret_version > STORE_FORMAT)
 		return fail(err, ERR_NEWER, "%s was made by a newer version of imagefs (format %d, this one knows %d)", dir,
-			    version, STORE_FORMAT);
+			    *ret_version, STORE_FORMAT);
 	return 0;
 }
 
 int service_probe(const char *dir, struct error *err)
 {
 	char uuid[37];
-	return read_store_file(dir, uuid, err);
+	int version;
+	return read_store_file(dir, &version, uuid, err);
 }
 
 /* Commands that look into a store without a daemon hold the lock for a moment: whoever starts a daemon just then waits for that. */
@@ -287,19 +293,32 @@ static void measure_last(struct service *s)
 		log_warn("What was written is measured when the store is opened again: %s", err.text);
 }
 
+/* The catalog is upgraded before the store's file says so: one without the other is opened like this again. Without the file
+ * older versions are refused by the catalog. */
+static void upgraded(struct service *s, int from)
+{
+	struct error err;
+	if (write_store_file(s->dir, s->uuid, &err))
+		log_warn("The store's format is written down when it is opened again: %s", err.text);
+	log_info("%s had format %d and has format %d now: older versions of imagefs refuse it.", s->dir, from, STORE_FORMAT);
+}
+
 int service_open(struct service **ret, const char *dir, const struct service_options *options, struct error *err)
 {
 	static const struct service_options defaults;
 	char path[PATH_MAX];
+	int version;
 	struct service *s = calloc(1, sizeof *s);
 	if (!s)
 		abort();
 	s->started = clock_real();
 	s->prober = options ? options->prober : NULL;
 	s->dir = realpath(dir, NULL);
-	int r = s->dir ? read_store_file(s->dir, s->uuid, err) : fail_errno(err, "cannot open the store %s", dir);
+	int r = s->dir ? read_store_file(s->dir, &version, s->uuid, err) : fail_errno(err, "cannot open the store %s", dir);
 	if (!r)
 		r = catalog_open(&s->catalog, path_in(s->dir, "catalog", path), 0, err);
+	if (!r && (version < STORE_FORMAT || catalog_came_with(s->catalog) < CATALOG_FORMAT))
+		upgraded(s, version);
 	if (!r)
 		r = start_ledger(s, err);
 	if (!r)

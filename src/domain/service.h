@@ -2,7 +2,7 @@
 /* service: a store that is open: what front, daemon and cli hold in their hands.
  *
  * On disk a store is a folder (docs/format-store.md):
- *     imagefs.store   "imagefs store 1\n" + uuid: what it is, and the version of its format
+ *     imagefs.store   "imagefs store 2\n" + uuid: what it is, and the version of its format
  *     lock            flock(2)ed by whoever has it open
  *     socket          where the daemon listens
  *     catalog/        LMDB
@@ -19,7 +19,7 @@
 #include "catalog/image.h"
 #include "store/disk.h"
 
-#define STORE_FORMAT 1
+#define STORE_FORMAT 2
 
 struct service;
 struct who;
@@ -65,6 +65,7 @@ int service_init(const char *dir, const char *account, uint32_t uid, const char 
 int service_lock(const char *dir, int *ret_fd, struct error *err) MUST_USE;
 int service_probe(const char *dir, struct error *err) MUST_USE; /* is it a store that this version can open? */
 
+/* A store of an older format is brought to STORE_FORMAT, and the log says so: older versions refuse it from then on. */
 int service_open(struct service **ret, const char *dir, const struct service_options *, struct error *err) MUST_USE;
 void service_close(struct service *);
 

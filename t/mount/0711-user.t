@@ -61,9 +61,9 @@ fails 'a file instead of a folder' 'file' alice imagefs mount "$STORE" "$T/alice
 ok 'umount' alice imagefs umount "$M"
 ok 'leaves nothing running' wait_until 10 nothing_left
 says 6 'a store that nobody serves and that is not his' 'store' bob imagefs mount "$STORE" "$T/bob/mnt"
-sed -i 's/imagefs store 1/imagefs store 2/' "$STORE/imagefs.store"
+sed -i 's/imagefs store [0-9]*/imagefs store 99/' "$STORE/imagefs.store"
 says 1 'a store of a newer version' 'newer' alice imagefs mount "$STORE" "$M"
-sed -i 's/imagefs store 2/imagefs store 1/' "$STORE/imagefs.store"
+sed -i 's/imagefs store 99/imagefs store 2/' "$STORE/imagefs.store"
 alice bash -c 'exec 9<"$1/lock" && flock 9 && echo $$ >"$2" && exec sleep 60' _ "$STORE" "$T/home-alice/locker" 2>/dev/null &
 locker=$!
 wait_until 5 test -s "$T/home-alice/locker"

@@ -174,13 +174,13 @@ static void test_kill(void)
 
 /* ---- opening ---- */
 
-static int newer_format(struct cat_txn *txn, void *arg, struct error *err)
+static int to_format(struct cat_txn *txn, void *arg, struct error *err)
 {
 	struct key k;
 	struct record r;
-	(void)arg, (void)err;
+	(void)err;
 	record_start(&r, 1);
-	record_u32(&r, CATALOG_FORMAT + 1);
+	record_u32(&r, *(const uint32_t *)arg);
 	return db_put(txn, DB_META, key_of_text(&k, "f"), &r);
 }
 
@@ -198,6 +198,7 @@ static void test_open(void)
 {
 	char dir[300], path[320];
 	struct error err = { .code = 7 };
+	uint32_t first = 1, newer = CATALOG_FORMAT + 1;
 	struct catalog *cat = NULL;
 	struct stat st;
 	refuses(folder("absent", dir), 0, -ENOENT, "a folder that is not there is refused");
@@ -209,7 +210,17 @@ static void test_open(void)
 	catalog_close(cat);
 	refuses(dir, CAT_CREATE, -EEXIST, "nor made again at all");
 	cat = open_or_bail(dir, 0);
-	is_int(cat_write(cat, newer_format, NULL, NULL), 0, "a newer version writes");
+	is_int(cat_write(cat, to_format, &first, NULL), 0, "it is made one of format 1");
+	catalog_close(cat);
+	refuses(dir, CAT_READONLY, -EROFS, "which is not brought up by reading");
+	cat = open_or_bail(dir, 0);
+	is_int(catalog_came_with(cat), 1, "opened, it was of format 1");
+	catalog_close(cat);
+	cat = open_or_bail(dir, CAT_READONLY);
+	is_int(catalog_came_with(cat), CATALOG_FORMAT, "and is of this one");
+	catalog_close(cat);
+	cat = open_or_bail(dir, 0);
+	is_int(cat_write(cat, to_format, &newer, NULL), 0, "a newer version writes");
 	catalog_close(cat);
 	refuses(dir, 0, ERR_NEWER, "what a newer version wrote is refused");
 	snprintf(path, sizeof path, "%s/data.mdb", dir);
