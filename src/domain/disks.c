@@ -391,6 +391,16 @@ unsigned disks_open_count(struct disks *d)
 	return d->n_open;
 }
 
+unsigned disks_in_trouble(struct disks *d)
+{
+	unsigned n = 0;
+	WITH_LOCK(&d->lock);
+	for (unsigned i = 0; i < BUCKETS; i++)
+		for (struct open_disk *o = d->buckets[i]; o; o = o->next)
+			n += !o->closing && disk_trouble(o->disk, NULL);
+	return n;
+}
+
 bool disks_in_use(struct disks *d, uint64_t number)
 {
 	WITH_LOCK(&d->lock);

@@ -34,6 +34,7 @@ struct quota_disk *disks_quota(struct disks *, struct disk *);
 /* It is gone from the catalog: closed when its last user is done, overlay files removed. */
 void disks_drop(struct disks *, uint64_t number);
 unsigned disks_open_count(struct disks *);
+unsigned disks_in_trouble(struct disks *); /* open ones that cannot be folded (disk_trouble()) */
 bool disks_in_use(struct disks *, uint64_t number); /* does somebody have it from disks_get()? */
 
 /* What the final fold of a disk should change besides the map: carried through disk_fold()'s `caller` to the commit. Runs inside the transaction,

@@ -71,6 +71,13 @@ static void add_time(struct buf *text, const char *key, int64_t ns)
 		buf_addf(text, "%s: %s\n", key, time_text(ns, t));
 }
 
+static void add_trouble(struct disk *disk, struct buf *text)
+{
+	struct error err;
+	if (disk_trouble(disk, &err))
+		buf_addf(text, "trouble: %s\n", err.text);
+}
+
 static void add_progress(const struct tree_ask *a, const struct image *i, struct buf *text)
 {
 	struct disk *disk;
@@ -82,6 +89,7 @@ static void add_progress(const struct tree_ask *a, const struct image *i, struct
 	buf_addf(text, "unfolded: %" PRIu64 "\n", disk_overlay_bytes(disk));
 	if (i->expect_size)
 		buf_addf(text, "progress: %u%%\n", (unsigned)(disk_size(disk) * 100 / i->expect_size));
+	add_trouble(disk, text);
 	disks_put(a->service->disks, &disk);
 }
 
@@ -118,13 +126,14 @@ static void add_alone(const struct tree_ask *a, const struct disk_row *row, stru
 }
 
 /* What was written to an instance and is not compressed yet, and its size by now. */
-static void look_at_running(const struct tree_ask *a, const struct image *i, uint64_t *ret_size, uint64_t *ret_unfolded)
+static void look_at_running(const struct tree_ask *a, const struct image *i, uint64_t *ret_size, uint64_t *ret_unfolded, struct buf *text)
 {
 	struct disk *disk;
 	if (disks_get(a->service->disks, i->disk, &disk, NULL))
 		return;
 	*ret_size = disk_size(disk);
 	*ret_unfolded = disk_overlay_bytes(disk);
+	add_trouble(disk, text);
 	disks_put(a->service->disks, &disk);
 }
 
@@ -143,7 +152,7 @@ static int add_disk(const struct tree_ask *a, const struct image *i, struct buf 
 	}
 	uint64_t size = row.size, unfolded = 0;
 	if (i->shelf.type == TYPE_INSTANCE)
-		look_at_running(a, i, &size, &unfolded);
+		look_at_running(a, i, &size, &unfolded, text);
 	buf_addf(text, "virtual: %" PRIu64 "\nstored: %" PRIu64 "\n", size, row.stored);
 	add_alone(a, &row, text);
 	if (i->shelf.type == TYPE_INSTANCE)

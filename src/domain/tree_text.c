@@ -162,6 +162,8 @@ static int text_metrics(struct text_walk *w)
 	metric(w->text, "commits_total", "Catalog commits since the daemon started.", "counter", stat.commits);
 	metric(w->text, "commit_requests_total", "Changes that these commits carried.", "counter", stat.commit_requests);
 	metric(w->text, "open_disks", "Disks that are open.", "gauge", disks_open_count(w->ask->service->disks));
+	metric(w->text, "disks_in_trouble", "Open disks of which something cannot be stored or is lost; .status of the image tells.", "gauge",
+	       disks_in_trouble(w->ask->service->disks));
 	metric(w->text, "pool_bytes", "Bytes of the pool's file system.", "gauge", total);
 	metric(w->text, "pool_free_bytes", "Bytes free in the pool's file system.", "gauge", space);
 	metric(w->text, "texts_made_total", "Generated files that were made, to be read or measured.", "counter",

@@ -300,9 +300,7 @@ int disk_truncate(struct disk *d, uint64_t size, struct error *err)
 
 int disk_sync(struct disk *d, struct error *err)
 {
-	int r = absorb_trouble(d, err);
-	if (r == 0)
-		r = splices_sync(d, err);
+	int r = splices_sync(d, err);
 	return r ? r : overlay_sync(d->overlay, err);
 }
 

@@ -123,8 +123,12 @@ int disk_seek(struct disk *, uint64_t offset, bool data, uint64_t *ret, struct e
 int disk_copy(struct disk *to, uint64_t to_off, uint32_t from_domain, const struct map_root *from, uint64_t from_size,
 	      uint64_t from_off, uint64_t len, struct error *err) MUST_USE;
 
-/* Power-cut durability of everything acknowledged so far. */
+/* Power-cut durability of everything acknowledged so far. Depends on the overlay folder only, and not on what becomes of chunks. */
 int disk_sync(struct disk *, struct error *err) MUST_USE;
+
+/* What keeps it from being folded, in the background or the last time that somebody tried: 0 when the last commit succeeded. Also
+ * whether its overlay lost anything. */
+int disk_trouble(struct disk *, struct error *err) MUST_USE;
 
 /* Absorb everything and commit: afterwards disk_root() and disk_size() are the whole truth, unless somebody wrote meanwhile (then
  * disk_dirty()). `caller` reaches the final commit hook, which is always called once with final = true, even if nothing was dirty and

@@ -3,8 +3,9 @@
  * queue, hash and compress them into the pack of the batch being filled (disk_batch.c), and note their hashes. If the batch
  * is full while the one before is still being committed, they stop until that has ended.
  *
- * What goes wrong in the background is kept until absorb_trouble() tells somebody. Until then nothing is
- * absorbed: the overlay has all the bytes, and the next fold finds them there. */
+ * What goes wrong in the background is kept until a fold tells of it or a commit succeeds. For a while nothing is absorbed then: the
+ * overlay has all the bytes, and the next fold finds them there. A server that writes on and on is not folded, so it
+ * is tried again after so many chunks. A sync does not depend on any of this. */
 #include "store/disk_int.h"
 
 #include <inttypes.h>
@@ -18,6 +19,7 @@
 #define TAKERS_MOST 8u
 #define TAKES_MOST 4u  /* before other disks' jobs get their turn */
 #define PUSH_MIN 4u    /* queued chunks that are worth waking a thread */
+#define REST 512u      /* chunks (32 MiB) that become full before it is tried again */
 
 void absorb_init(struct absorb *a)
 {
@@ -85,7 +87,7 @@ static void put_down(struct absorb *a, struct batch *b, const struct taken *t)
 
 static bool may_take(const struct absorb *a)
 {
-	return !a->closing && !a->trouble.code && !(a->filling && a->filling->full) && a->popped < a->pushed;
+	return !a->closing && !a->resting && !(a->filling && (a->filling->full || a->filling->broken)) && a->popped < a->pushed;
 }
 
 static struct batch *take(struct disk *d, struct taken *ret, unsigned *ret_count)
@@ -115,12 +117,19 @@ static struct batch *take(struct disk *d, struct taken *ret, unsigned *ret_count
 static void put_down_all(struct disk *d, struct batch *b, const struct taken *t, unsigned count)
 {
 	struct absorb *a = &d->absorb;
-	WITH_LOCK(&a->lock);
-	for (unsigned i = 0; i < count; i++)
-		put_down(a, b, &t[i]);
-	b->users--;
-	batch_start_commit(d);
-	pthread_cond_broadcast(&a->moved);
+	struct batch *broken;
+	{
+		WITH_LOCK(&a->lock);
+		for (unsigned i = 0; i < count; i++) {
+			b->broken |= t[i].result && t[i].result != ERR_FULL;
+			put_down(a, b, &t[i]);
+		}
+		b->users--;
+		broken = batch_take_broken(a);
+		batch_start_commit(d);
+		pthread_cond_broadcast(&a->moved);
+	}
+	batch_free(broken);
 }
 
 /* false: nothing could be taken. */
@@ -178,13 +187,24 @@ int absorb_trouble(struct disk *d, struct error *err)
 {
 	struct absorb *a = &d->absorb;
 	WITH_LOCK(&a->lock);
-	int r = a->trouble.code;
+	int r = a->resting ? a->trouble.code : 0;
 	if (r && err)
 		*err = a->trouble;
-	a->trouble.code = 0;
+	a->resting = false;
 	batch_start_commit(d); /* that may have had to wait for this */
 	pthread_cond_broadcast(&a->moved);
 	return r;
+}
+
+int disk_trouble(struct disk *d, struct error *err)
+{
+	int r = overlay_broken(d->overlay, err);
+	if (r)
+		return r;
+	WITH_LOCK(&d->absorb.lock);
+	if (d->absorb.trouble.code && err)
+		*err = d->absorb.trouble;
+	return d->absorb.trouble.code;
 }
 
 struct absorb_setbacks absorb_setbacks(struct disk *d)
@@ -195,7 +215,7 @@ struct absorb_setbacks absorb_setbacks(struct disk *d)
 
 static bool too_much(const struct absorb *a)
 {
-	return a->pushed - a->popped + a->in_hand > WAITING_MAX && !a->trouble.code;
+	return a->pushed - a->popped + a->in_hand > WAITING_MAX && !a->resting;
 }
 
 void absorb_room(struct disk *d)
@@ -210,6 +230,20 @@ void absorb_room(struct disk *d)
 	}
 }
 
+/* Another chunk is full. Under absorb.lock. */
+static bool still_resting(struct disk *d)
+{
+	struct absorb *a = &d->absorb;
+	if (a->resting && ++a->passed < REST)
+		return true;
+	if (a->resting) {
+		a->resting = false;
+		batch_start_commit(d);
+		pthread_cond_broadcast(&a->moved);
+	}
+	return false;
+}
+
 /* Under absorb.lock. */
 static void written(struct disk *d, uint64_t chunk)
 {
@@ -217,7 +251,7 @@ static void written(struct disk *d, uint64_t chunk)
 	struct move *m = absorb_find(a, chunk);
 	if (m) {
 		m->dirty = m->state != MOVE_QUEUED;
-	} else if (!a->trouble.code && overlay_bits(d->overlay, chunk) == UINT16_MAX) {
+	} else if (overlay_bits(d->overlay, chunk) == UINT16_MAX && !still_resting(d)) {
 		absorb_add(a, chunk);
 		absorb_enqueue(a, chunk);
 	}
@@ -244,7 +278,7 @@ void absorb_queue(struct disk *d, uint64_t chunk)
 	while ((m = absorb_find(a, chunk)) && m->dirty && !move_is_idle(m) &&
 	       (m->state == MOVE_TAKEN || m->batch == a->committing))
 		pthread_cond_wait(&a->moved, &a->lock);
-	if (a->trouble.code || (m && !m->dirty && !move_is_idle(m)))
+	if (a->resting || (m && !m->dirty && !move_is_idle(m)))
 		return;
 	if (m)
 		*m = (struct move){ .chunk = chunk, .state = MOVE_QUEUED };
@@ -271,7 +305,7 @@ void absorb_drain(struct disk *d)
 		while (want_taker(a, 1))
 			workers_add(d->store->workers, taker, d);
 		WITH_LOCK(&a->lock);
-		if (a->popped >= upto || a->trouble.code)
+		if (a->popped >= upto || a->resting)
 			return;
 		if (!may_take(a) || a->takers)
 			pthread_cond_wait(&a->moved, &a->lock);

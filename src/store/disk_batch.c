@@ -34,8 +34,10 @@ int batch_writer(struct disk *d, struct batch *b, struct error *err)
 /* Under absorb.lock. */
 static void note_trouble(struct absorb *a, const struct error *err)
 {
-	if (!a->trouble.code)
+	if (!a->resting)
 		a->trouble = *err;
+	a->resting = true;
+	a->passed = 0;
 	a->setbacks.failed++;
 	a->setbacks.code = err->code;
 	struct move *m;
@@ -68,6 +70,18 @@ static void forget_batch(struct absorb *a, const struct batch *b)
 	}
 }
 
+/* What it has absorbed is in the overlay still. Whoever counted on it is told. */
+struct batch *batch_take_broken(struct absorb *a)
+{
+	struct batch *b = a->filling;
+	if (!b || !b->broken || b->users)
+		return NULL;
+	forget_batch(a, b);
+	a->setbacks.failed++;
+	a->filling = NULL;
+	return b;
+}
+
 void batch_free(struct batch *b)
 {
 	if (b)
@@ -83,6 +97,8 @@ static void turn(struct disk *d, struct batch *b, int result, const struct error
 	{
 		WITH_LOCK(&a->lock);
 		forget_batch(a, b);
+		if (result == 0 && !a->resting)
+			a->trouble.code = 0;
 		if (trouble)
 			note_trouble(a, trouble);
 		a->setbacks.stale += result == ERR_STALE;
@@ -93,7 +109,19 @@ static void turn(struct disk *d, struct batch *b, int result, const struct error
 	batch_free(b);
 }
 
-void absorb_turned(struct disk *d, struct batch *b, int result) { turn(d, b, result, NULL); }
+void absorb_turned(struct disk *d, struct batch *b, int result, const struct error *err)
+{
+	turn(d, b, result, NULL);
+	if (err)
+		absorb_say(d, err);
+}
+
+void absorb_say(struct disk *d, const struct error *err)
+{
+	WITH_LOCK(&d->absorb.lock);
+	if (!d->absorb.resting)
+		d->absorb.trouble = *err;
+}
 
 static void *commit_thread(void *arg)
 {
@@ -120,12 +148,14 @@ void batch_start_commit(struct disk *d)
 {
 	struct absorb *a = &d->absorb;
 	pthread_t thread;
-	if (!a->filling || !a->filling->full || a->committing || a->closing || a->trouble.code)
+	if (!a->filling || !a->filling->full || a->committing || a->closing || a->resting)
 		return;
 	int r = pthread_create(&thread, NULL, commit_thread, d);
 	if (r) { /* the next fold commits it */
 		fail(&a->trouble, -r, "cannot start a thread that commits disk %" PRIu64 ": %s", d->number,
 		     strerror(r));
+		a->resting = true;
+		a->passed = 0;
 		return;
 	}
 	pthread_detach(thread);

@@ -27,8 +27,11 @@ static void queue_all(struct disk *d)
 static int commit_turned(struct disk *d, struct batch *b, bool final, void *caller, struct error *err)
 {
 	struct commit c = { .batch = b, .splices = true, .final = final, .caller = caller };
-	int r = commit_batch(d, &c, err);
-	absorb_turned(d, b, r);
+	struct error why = { .code = 0 };
+	int r = commit_batch(d, &c, &why);
+	absorb_turned(d, b, r, why.code && r != ERR_STALE ? &why : NULL);
+	if (r && err)
+		*err = why;
 	return r;
 }
 
@@ -42,11 +45,11 @@ static int commit_next(struct disk *d, const struct absorb_setbacks *start, unsi
 	int r = absorb_trouble(d, err);
 	if (r == 0 && now.failed != start->failed)
 		r = fail(err, now.code, "not all that was written to disk %" PRIu64 " could be stored: another program "
-			 "that closed or synced it was told why", d->number);
+			 "that closed it was told why", d->number);
 	if (r == 0 && now.stale != start->stale)
 		r = fail(err, ERR_STALE, "objects that disk %" PRIu64 " counted on went away", d->number);
 	if (r) {
-		absorb_turned(d, b, r);
+		absorb_turned(d, b, r, NULL);
 		return r;
 	}
 	bool last = now.returned == returned;

@@ -120,28 +120,27 @@ static struct batch *join_batch(struct disk *d, const struct piece *p, bool *ret
 		struct move *m = absorb_find(a, p->chunk);
 		if (!m || !move_is_idle(m) || m->ticket != p->ticket)
 			return NULL;
-		if (m->dirty || a->trouble.code) { /* the fold tells of the trouble */
+		if (m->dirty || a->resting) { /* the fold tells of the trouble */
 			*ret_written |= m->dirty;
 			absorb_remove(a, m);
 			return NULL;
 		}
 		struct batch *b = batch_filling(a);
-		if (!b->full) {
+		if (!b->full && !b->broken) {
 			m->batch = b;
 			b->users++;
 			b->full |= ++b->taken >= BATCH_CHUNKS;
 			return b;
 		}
 		batch_start_commit(d); /* if there is no thread to be had, that is trouble, which nobody else tells us of */
-		if (a->filling == b && !a->trouble.code)
+		if (a->filling == b && !a->resting)
 			pthread_cond_wait(&a->moved, &a->lock);
 	}
 }
 
-static void leave_batch(struct disk *d, struct batch *b, const struct piece *p, int result)
+/* Under absorb.lock. */
+static void note_piece(struct absorb *a, struct batch *b, const struct piece *p, int result)
 {
-	struct absorb *a = &d->absorb;
-	WITH_LOCK(&a->lock);
 	struct move *m = absorb_find(a, p->chunk);
 	if (m && (m->state != MOVE_TAKEN || m->ticket != p->ticket))
 		m = NULL; /* it left the overlay meanwhile */
@@ -155,9 +154,22 @@ static void leave_batch(struct disk *d, struct batch *b, const struct piece *p, 
 		absorb_remove(a, m);
 	}
 	b->full |= result == ERR_FULL;
-	b->users--;
-	batch_start_commit(d);
-	pthread_cond_broadcast(&a->moved);
+	b->broken |= result && result != ERR_FULL;
+}
+
+static void leave_batch(struct disk *d, struct batch *b, const struct piece *p, int result)
+{
+	struct absorb *a = &d->absorb;
+	struct batch *broken;
+	{
+		WITH_LOCK(&a->lock);
+		note_piece(a, b, p, result);
+		b->users--;
+		broken = batch_take_broken(a);
+		batch_start_commit(d);
+		pthread_cond_broadcast(&a->moved);
+	}
+	batch_free(broken);
 }
 
 static int add_to_pack(struct disk *d, struct batch *b, const struct piece *p, struct error *err)
@@ -225,5 +237,7 @@ int disk_absorb_idle(struct disk *d, bool (*stop)(void *ctx), void *ctx, struct 
 				let_go(d, &g->pieces[i]);
 	} while (r == 0 && g->count == GROUP);
 	free(g);
+	if (r && r != -ECANCELED && err)
+		absorb_say(d, err);
 	return r ? r : written ? -EBUSY : 0;
 }

@@ -66,6 +66,7 @@ struct batch {
 	unsigned users;  /* threads that are adding to it */
 	unsigned taken;  /* chunks that were taken for it */
 	bool full;
+	bool broken;     /* something could not be added: it is given up when its last user has left */
 };
 
 /* How often, since the disk was opened, chunks were … */
@@ -91,7 +92,9 @@ struct absorb {
 	struct batch *filling, *committing;
 	bool closing;
 	bool hurry;           /* a fold is under way: what is QUEUED is its, and stays so until it is taken */
-	struct error trouble; /* of work in the background, until somebody is told; code 0: none */
+	struct error trouble; /* of what could not be absorbed or committed; code 0: none since the last commit */
+	bool resting;         /* because of it, until a fold tells of it or a while is over: then nothing is absorbed */
+	unsigned passed;      /* chunks that became full while it was */
 	_Atomic uint64_t done; /* chunks absorbed since the overlay was last empty */
 	_Atomic size_t moves;  /* = used, for a look without the lock */
 };
@@ -201,18 +204,20 @@ void absorb_hurry(struct disk *, bool);         /* a fold begins to queue, or ha
 void absorb_drain(struct disk *);               /* until what is queued now has been taken. No lock held */
 struct absorb_setbacks absorb_setbacks(struct disk *);
 void absorb_forget(struct disk *, uint64_t first, uint64_t end); /* these chunks left the overlay */
-int absorb_trouble(struct disk *, struct error *err) MUST_USE; /* report it once */
+int absorb_trouble(struct disk *, struct error *err) MUST_USE; /* tell of it once, and go on */
 int absorb_read(struct disk *, uint64_t chunk, void *buf, struct error *err) MUST_USE; /* the bytes that the chunk has now */
 
 /* --- disk_batch.c --- */
 struct batch *batch_filling(struct absorb *); /* the one being filled, made if there is none. Under absorb.lock */
 void batch_start_commit(struct disk *);       /* of the full one, if it is the time. Under absorb.lock */
 void batch_free(struct batch *);              /* NULL is allowed */
+struct batch *batch_take_broken(struct absorb *); /* to be freed: the one being filled, or NULL. Under absorb.lock */
+void absorb_say(struct disk *, const struct error *err); /* what went wrong, for disk_trouble(): somebody else was told */
 void absorb_fail(struct disk *, const struct error *err); /* trouble in the background: the queue is given up */
 /* The batch being filled (or an empty one) becomes the one being committed. Waits for the one before. */
 struct batch *absorb_turn(struct disk *);
 /* Its commit ended with `result`; what was not committed stays in the overlay. */
-void absorb_turned(struct disk *, struct batch *, int result);
+void absorb_turned(struct disk *, struct batch *, int result, const struct error *err); /* err NULL: that was told already */
 /* The chunks of a batch, sorted; caller frees. */
 struct map_change *absorb_changes(struct disk *, const struct batch *, size_t *ret_count);
 int batch_writer(struct disk *, struct batch *, struct error *err) MUST_USE; /* see to it that it has one */

@@ -61,6 +61,7 @@ void overlay_clear(struct overlay *, uint64_t chunk);
  * since, and zeros are read there. Asks the kernel, which waits for nothing and writes nothing. Once the answer was an error it is one
  * in every later process, too, until all is forgotten. Asked after reading, and before what was read counts for more than the overlay. */
 int overlay_check(struct overlay *, struct error *err) MUST_USE;
+int overlay_broken(const struct overlay *, struct error *err) MUST_USE; /* was such a loss noticed? Waits for nobody */
 /* A file that belongs to it could not be synced (errno): the same from here on. Returns that error. */
 int overlay_lost(struct overlay *, struct error *err) MUST_USE;
 int overlay_sync_bits(struct overlay *, struct error *err) MUST_USE;

@@ -309,6 +309,12 @@ int overlay_intact(struct overlay *o, struct error *err)
 	if (code == 0 && atomic_load(&o->there) &&
 	    ((code = lost_pages(o->data)) || (code = lost_pages(o->bits)) || (code = lost_pages(o->live))))
 		remember(o, code);
+	return overlay_broken(o, err);
+}
+
+int overlay_broken(const struct overlay *o, struct error *err)
+{
+	int code = atomic_load(&o->broken);
 	if (code == 0)
 		return 0;
 	return fail(err, -code, "what was written to disk %" PRIu64 " may be lost, the store's file system could not write it (%s): do "

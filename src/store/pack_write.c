@@ -100,8 +100,7 @@ int pack_begin(struct pack_writer **ret, struct backend *backend, _Atomic uint32
 
 static int say_failed(const struct pack_writer *w, struct error *err)
 {
-	return fail(err, w->failed, "this pack can no more be written, something went wrong before: %s",
-		    err_name(w->failed));
+	return fail(err, w->failed, "a pack could not be written: %s", strerror(err_to_errno(w->failed)));
 }
 
 /* Bytes of the whole pack if it were sealed after one more frame of `len` bytes. */

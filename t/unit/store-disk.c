@@ -899,7 +899,7 @@ static void test_lost_pages(void)
 	end_owner(&o);
 }
 
-/* Syncs until it is told of an error, like a program that has the same disk open. */
+/* Syncs until it is told of an error, like a server that has the same disk open. */
 struct taking {
 	struct owner *o;
 	_Atomic bool began, over;
@@ -911,7 +911,28 @@ static void *take_trouble(void *arg)
 	struct error err;
 	while (!t->over && disk_sync(t->o->disk, &err) == 0)
 		t->began = true;
+	t->over = true;
 	return NULL;
+}
+
+/* What has nothing to do with the overlay is shown, and told to who folds; a sync does not fail for it. */
+static void test_trouble_shown(void)
+{
+	static uint8_t buf[CHUNK_SIZE];
+	struct owner o;
+	struct error err;
+	new_owner(&o, 47);
+	fill(buf, sizeof buf);
+	put(&o, buf, BLOCK_SIZE, 0);
+	is_int(disk_trouble(o.disk, NULL), 0, "a disk without trouble");
+	o.fail_times = 1;
+	o.fail_code = -ENOSPC;
+	is_int(disk_fold(o.disk, NULL, &err), -ENOSPC, "a fold that fails");
+	ok(disk_trouble(o.disk, &err) == -ENOSPC && strstr(err.text, "told to fail"), "is shown: %s", err.text);
+	is_int(disk_sync(o.disk, &err), 0, "a sync does not depend on it");
+	is_int(disk_fold(o.disk, NULL, &err), 0, "the next fold succeeds");
+	is_int(disk_trouble(o.disk, NULL), 0, "and there is no trouble any more");
+	end_owner(&o);
 }
 
 /* A chunk that cannot be stored: a part of it lies below, and is gone. */
@@ -937,10 +958,12 @@ static void test_trouble_taken(void)
 	while (!taking.began)
 		;
 	ok(disk_fold(o.disk, NULL, &err) == ERR_DAMAGED && o.finals == 1,
-	   "a fold that lost a chunk fails, even when its error was told to somebody else");
+	   "a fold that lost a chunk fails, although others sync meanwhile");
 	ok(disk_dirty(o.disk), "and the overlay keeps what was written");
+	bool failed = taking.over;
 	taking.over = true;
 	pthread_join(thread, NULL);
+	ok(!failed && disk_sync(o.disk, &err) == 0, "which goes on");
 	end_owner(&o);
 }
 
@@ -1271,6 +1294,7 @@ int main(void)
 	test_trouble_taken();
 	test_failed_sync();
 	test_lost_pages();
+	test_trouble_shown();
 	test_idle();
 	test_idle_in_a_hurry();
 	test_idle_beside_folds();
