@@ -67,7 +67,7 @@ struct image {
 	char format[16];       /* "raw", … ; "" while unknown */
 	bool incomplete;       /* pending, although its disk is whole: a submission that lacks settings */
 	uint64_t replaced_by;  /* id of the image to be used instead; 0. Its name when that was said is in `target` */
-	uint32_t maker_pid, maker_conn; /* public, marketplace: the process that made it, whose tools go on to set modes */
+	uint32_t maker_pid, maker_conn; /* public, marketplace, instances: the process that made it, and goes on to set its mode; 0: none does */
 };
 
 /* Rows. image_put inserts or changes one (by node) and keeps name and listing indexes in step; -EEXIST when the name is taken on

@@ -113,7 +113,7 @@ static int make_image(struct cat_txn *txn, struct act *a, const struct shelf *sh
 	if (r)
 		return r;
 	i.published = shelf->type == TYPE_PUBLIC;
-	if (shelf->account == 0) {
+	if (shelf->account == 0 || shelf->type == TYPE_INSTANCE) {
 		i.maker_pid = a->who->pid;
 		i.maker_conn = a->who->conn;
 	}

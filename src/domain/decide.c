@@ -181,9 +181,12 @@ static int decide_submission(const struct image *i, struct error *err)
 static int decide_change(const struct who *w, enum verb verb, const struct facts *f, struct error *err)
 {
 	const struct image *i = f->image;
-	if (i->is_protected && verb != MAY_PROTECT)
-		return fail(err, -EPERM, "%s is protected from deletion and change; chmod u+w takes the protection away", i->name);
-	if (i->shelf.trash && verb == MAY_CHANGE)
+	if (verb == MAY_WRITE && i->shelf.type != TYPE_INSTANCE)
+		verb = MAY_CHANGE;
+	if (i->is_protected && verb != MAY_PROTECT && verb != MAY_WRITE)
+		return fail(err, -EPERM, "%s is protected from %s and change; chmod u+w takes the protection away", i->name,
+			    i->shelf.type == TYPE_INSTANCE ? "destruction, re-installation" : "deletion");
+	if (i->shelf.trash && (verb == MAY_CHANGE || verb == MAY_WRITE))
 		return fail(err, -EPERM, "%s is in the trash: restore it first (mv it back to its place)", i->name);
 	return verb == MAY_DELETE ? decide_delete(w, f, err) : verb == MAY_CHANGE ? decide_submission(i, err) : 0;
 }

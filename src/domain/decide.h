@@ -24,6 +24,7 @@ enum verb {
 	MAY_COPY,      /* make another image of it */
 	MAY_START,     /* make an instance of it */
 	MAY_CHANGE,    /* settings, disk, name */
+	MAY_WRITE,     /* the disk of a server, as that server does: protection does not hold it up */
 	MAY_DELETE,
 	MAY_PROTECT,   /* chmod */
 	MAY_SHARE,     /* give it to another account */

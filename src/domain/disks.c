@@ -372,6 +372,13 @@ void disks_ask_again(struct disks *d, uint64_t number)
 		o->gate.rounds++;
 }
 
+uint32_t disks_last_writer(struct disks *d, uint64_t number)
+{
+	WITH_LOCK(&d->lock);
+	const struct open_disk *o = find(d, number);
+	return o ? o->gate.writer : 0;
+}
+
 void disks_drop(struct disks *d, uint64_t number)
 {
 	WITH_LOCK(&d->lock);

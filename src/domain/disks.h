@@ -21,11 +21,13 @@ void disks_put(struct disks *, struct disk **);
 struct disk_gate {
 	pthread_rwlock_t lock;
 	_Atomic uint64_t rounds; /* rises when leave to write, once given, has to be asked for again */
+	_Atomic uint32_t writer; /* the process that closed it last after writing; 0: it is not known */
 };
 struct disk_gate *disks_gate(struct disks *, struct disk *);
 /* What is written to it counts on no bytes that were not read (disk_set_careful()). If it is open. */
 void disks_careful(struct disks *, uint64_t number);
 void disks_ask_again(struct disks *, uint64_t number); /* if it is open */
+uint32_t disks_last_writer(struct disks *, uint64_t number); /* gate.writer, if it is open */
 
 /* What it counts against (quota.h); NULL: nothing. Valid while one has the disk. */
 struct quota_disk;

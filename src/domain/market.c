@@ -170,10 +170,11 @@ void market_forget(struct image *i)
 #define STILL_COPYING (INT64_C(10) * 1000000000)
 
 /* A vendor's tools may take as long as they like: their modes publish nothing in any case. An operator's program that goes on to
- * publish what it has submitted means it. */
+ * publish what it has submitted means it, and so does one that protects a server some time later. */
 bool market_is_copying(const struct who *w, const struct image *i)
 {
 	if (!w->pid || w->pid != i->maker_pid || w->conn != i->maker_conn)
 		return false;
-	return !w->is_operator || clock_real() - i->changed < STILL_COPYING;
+	bool is_vendors = i->shelf.type == TYPE_MARKETPLACE && !w->is_operator;
+	return is_vendors || clock_real() - i->changed < STILL_COPYING;
 }

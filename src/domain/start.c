@@ -73,6 +73,7 @@ static int take_disk(struct cat_txn *txn, struct act *a, struct image *instance,
 	instance->state = STATE_AVAILABLE;
 	instance->reason[0] = 0;
 	instance->trashed = 0;
+	instance->maker_pid = 0; /* who starts it by a link copies nothing along, no mode either */
 	instance->from = origin->id;
 	instance->from_shared = image_is_from_others(origin, instance);
 	snprintf(instance->from_text, sizeof instance->from_text, "%s", path.data);

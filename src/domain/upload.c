@@ -43,6 +43,11 @@ int upload_rows(struct cat_txn *txn, uint64_t disk_node, struct tree_disk *ret, 
 
 bool image_is_running(const struct image *i) { return i->shelf.type == TYPE_INSTANCE && i->state == STATE_AVAILABLE; }
 
+enum verb verb_of_writing(const struct tree_disk *d)
+{
+	return d->is_main && image_is_running(&d->image) ? MAY_WRITE : MAY_CHANGE;
+}
+
 /* ---- reopening -------------------------------------------------------------------------------------- */
 
 static bool is_being_written(const struct tree_disk *d)
@@ -79,7 +84,7 @@ int upload_reopen(struct service *s, const struct who *w, uint64_t disk_node, st
 	struct act a = { .service = s, .who = w, .fn = do_reopen, .node = disk_node };
 	int r = tree_disk(s, w, disk_node, &d, err);
 	if (!r)
-		r = may_now(s, w, MAY_CHANGE, &d.image, err);
+		r = may_now(s, w, verb_of_writing(&d), &d.image, err);
 	if (!r && d.image.expect_sha) /* all of it must be readable, not only what is new */
 		disks_careful(s->disks, d.row.no);
 	if (r || !d.is_main || is_being_written(&d) || image_is_running(&d.image))

@@ -10,6 +10,7 @@
 #ifndef IMAGEFS_DOMAIN_UPLOAD_H
 #define IMAGEFS_DOMAIN_UPLOAD_H
 
+#include "domain/decide.h"
 #include "domain/tree.h"
 
 enum upload_end {
@@ -22,6 +23,9 @@ enum upload_end {
 
 /* An instance that has its disk: writing to it is what it is for, and no upload. */
 bool image_is_running(const struct image *);
+
+/* What it takes to write to this disk. */
+enum verb verb_of_writing(const struct tree_disk *);
 
 /* Is this another account's custom image, or made from one, to the account of `to`? What has bytes of it is marked (from_shared). */
 bool image_is_from_others(const struct image *from, const struct image *to);

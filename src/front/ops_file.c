@@ -16,13 +16,24 @@
 
 /* ---- open ------------------------------------------------------------------------------------------------ */
 
+/* No server truncates its disk: who does that brings another one. */
+static int may_begin_anew(struct ask *a, const struct tree_disk *d)
+{
+	if (!d->is_main || !d->image.is_protected)
+		return 0;
+	return fail(&a->err, -EPERM, "%s is protected from destruction and re-installation: its disk is written to, but does not begin "
+		    "anew; chmod u+w takes the protection away", d->image.name);
+}
+
 static int may_open_disk(struct ask *a, uint64_t node, int flags, bool *ret_fixed, bool *ret_own)
 {
 	struct tree_disk d;
 	bool writing = (flags & O_ACCMODE) != O_RDONLY;
 	int r = tree_disk(a->front->service, &a->who, node, &d, &a->err);
 	if (!r)
-		r = may_now(a->front->service, &a->who, writing ? MAY_CHANGE : MAY_SEE, &d.image, &a->err);
+		r = may_now(a->front->service, &a->who, writing ? verb_of_writing(&d) : MAY_SEE, &d.image, &a->err);
+	if (!r && writing && (flags & O_TRUNC))
+		r = may_begin_anew(a, &d);
 	if (r)
 		return r;
 	if (writing && d.is_main && d.image.used)
@@ -199,6 +210,7 @@ static int flush_disk(struct ask *a, struct file *f)
 			      : marks & MARK_COPIED	       ? UPLOAD_COPIED
 							       : UPLOAD_CLOSED;
 	f->marked_wrote = false;
+	f->gate->writer = a->who.pid;
 	file_mark(a->front, f, MARK_JUDGED, MARK_WROTE);
 	session_blocking_begin();
 	int r = upload_settle(a->front->service, &writer, f->node, end, &a->err);

@@ -7,6 +7,7 @@
 
 #include "base/num.h"
 #include "domain/acts.h"
+#include "domain/market.h"
 #include "domain/upload.h"
 #include "front/front_int.h"
 
@@ -134,15 +135,43 @@ static int set_times(struct ask *a, uint64_t node, const struct stat *st, int wh
 	return r;
 }
 
+static bool has_it_open(struct ask *a, uint64_t node)
+{
+	uint64_t nodes[SOURCES_MAX];
+	unsigned n = files_of_process(a->front, &a->who, 0, true, nodes, SOURCES_MAX);
+	while (n && nodes[n - 1] != node)
+		n--;
+	return n > 0;
+}
+
+/* Who copies a disk along brings its mode, too, by the file that it has open or afterwards by name. */
+static bool brings_mode(struct ask *a, const struct tree_disk *d, uint64_t node)
+{
+	return !a->who.pid || has_it_open(a, node) || market_is_copying(&a->who, &d->image) ||
+	       disks_last_writer(a->front->service->disks, d->row.no) == a->who.pid;
+}
+
+static int set_disk_mode(struct ask *a, uint64_t node, mode_t mode)
+{
+	struct tree_disk d;
+	int r = tree_disk(a->front->service, &a->who, node, &d, &a->err);
+	if (r || mode & 0200 || !d.is_main || !image_is_running(&d.image) || brings_mode(a, &d, node))
+		return r;
+	return fail(&a->err, -EPERM, "the disk of a server is there to be written to: chmod a-w of %s protects the server from destruction "
+		    "and re-installation", d.image.name);
+}
+
 /* Only the directory of an image has a mode that means something. Owners, and modes of files, are set by tools that copy them along:
- * that has to succeed. */
+ * that has to succeed. What a copy of a protected image brings along protects no server. */
 static int set_mode(struct ask *a, uint64_t node, mode_t mode)
 {
 	struct image i;
+	if (node_kind(node) == NODE_DISK)
+		return set_disk_mode(a, node, mode);
 	if (!node_is_in_image(node) || node_slot(node) != SLOT_DIR)
 		return 0;
 	int r = tree_image(a->front->service, &a->who, node, &i, &a->err);
-	if (r || i.shelf.type == TYPE_INSTANCE || i.kind != KIND_IMAGE)
+	if (r || i.kind != KIND_IMAGE || (i.shelf.type == TYPE_INSTANCE && market_is_copying(&a->who, &i)))
 		return r;
 	return act_chmod(a->front->service, &a->who, node, mode, &a->err);
 }

@@ -344,7 +344,7 @@ static const char *wrong_review(const struct mix *m, enum verb v)
 		return "it is published";
 	if (v == MAY_DEPRECATE && (!is_published(m) || m->is_protected))
 		return "only what is published, and not protected, is deprecated";
-	if (v == MAY_CHANGE && m->type == TYPE_MARKETPLACE && is_whole(m))
+	if ((v == MAY_CHANGE || v == MAY_WRITE) && m->type == TYPE_MARKETPLACE && is_whole(m))
 		return "what was submitted changes";
 	if (v == MAY_DELETE && m->type == TYPE_MARKETPLACE && m->published && !m->trash && !m->is_operator)
 		return "what is published is removed by its vendor";
@@ -356,7 +356,7 @@ static const char *wrong(const struct mix *m, enum verb v, int r)
 {
 	bool mine = m->mine, above = mine || m->is_operator, sees = above || m->received || is_published(m);
 	bool is_owner = mine || (m->is_operator && is_common(m) && !m->trash);
-	bool changes = v == MAY_CHANGE || v == MAY_DELETE || v == MAY_PROTECT || v == MAY_SHARE;
+	bool changes = v == MAY_CHANGE || v == MAY_WRITE || v == MAY_DELETE || v == MAY_PROTECT || v == MAY_SHARE;
 	if ((r == -ENOENT) != !sees)
 		return "who does not see it is told that it is not there, and nobody else is";
 	if (r && r != -ENOENT && r != -EPERM && r != -EBUSY && r != -EROFS)
@@ -367,7 +367,9 @@ static const char *wrong(const struct mix *m, enum verb v, int r)
 		return "somebody else changes it";
 	if ((v == MAY_CHANGE || v == MAY_DELETE) && m->is_protected)
 		return "it is protected";
-	if (v == MAY_CHANGE && m->trash)
+	if (v == MAY_WRITE && m->is_protected && m->type != TYPE_INSTANCE)
+		return "it is protected, and no server writes it";
+	if ((v == MAY_CHANGE || v == MAY_WRITE) && m->trash)
 		return "it is in the trash";
 	if (v == MAY_DELETE && m->given)
 		return "somebody has it";
@@ -381,6 +383,20 @@ static const char *wrong(const struct mix *m, enum verb v, int r)
 	if (v == MAY_COPY && mine && m->type == TYPE_INSTANCE && m->from_shared && !m->image_of_shared)
 		return "no image is made of an instance of a shared one";
 	return wrong_review(m, v);
+}
+
+/* A server writes to its disk, protected or not. */
+static void check_writing(void)
+{
+	struct error err;
+	struct facts f = an_instance();
+	is_int(decide(&owner, MAY_WRITE, &f, &err), 0, "a server writes to its disk");
+	changed.is_protected = true;
+	is_int(decide(&owner, MAY_WRITE, &f, &err), 0, "a protected one, too");
+	is_int(decide(&owner, MAY_DELETE, &f, &err), -EPERM, "which is not destroyed");
+	is_int(decide(&owner, MAY_CHANGE, &f, &err), -EPERM, "nor installed anew");
+	is_int(decide(&operator_, MAY_WRITE, &f, &err), -EPERM, "its disk is its owner's");
+	is_int(decide(&stranger, MAY_WRITE, &f, &err), -ENOENT, "and nobody else knows of it");
 }
 
 static void check_everywhere(void)
@@ -415,6 +431,7 @@ int main(void)
 	check_rows(table, sizeof table / sizeof *table, verbs);
 	check_rows(review_table, sizeof review_table / sizeof *review_table, review_verbs);
 	check_shelves();
+	check_writing();
 	check_everywhere();
 	return done_testing();
 }
