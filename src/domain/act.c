@@ -17,34 +17,36 @@
 #include "domain/gc.h"
 #include "domain/refusals.h"
 
-void act_entry_changed(struct act *a, uint64_t parent, const char *name)
+void act_entry_changed(struct act *a, struct seers seers, uint64_t parent, const char *name)
 {
 	if (a->n_events == ACT_EVENTS)
 		return;
+	a->events[a->n_events].seers = seers;
 	a->events[a->n_events].node = parent;
 	snprintf(a->events[a->n_events].name, sizeof a->events[0].name, "%s", name);
 	a->n_events++;
 }
 
-void act_node_changed(struct act *a, uint64_t node, bool content)
+void act_node_changed(struct act *a, struct seers seers, uint64_t node, bool content)
 {
 	if (a->n_events == ACT_EVENTS)
 		return;
+	a->events[a->n_events].seers = seers;
 	a->events[a->n_events].node = node;
 	a->events[a->n_events].name[0] = 0;
 	a->events[a->n_events++].content = content;
 }
 
 /* A shelf is seen in its owner's own view and, cut down, under accounts/. */
-void act_shelf_changed(struct act *a, const struct shelf *s, const char *name)
+void act_shelf_changed(struct act *a, struct seers seers, const struct shelf *s, const char *name)
 {
 	uint64_t own = tree_shelf_node(s);
 	uint64_t seen = node_make(NODE_PLACE, (uint64_t)s->account << 16 | s->region, node_slot(own));
-	act_entry_changed(a, own, name);
-	act_node_changed(a, own, true);
+	act_entry_changed(a, seers, own, name);
+	act_node_changed(a, seers, own, true);
 	if (s->account) {
-		act_entry_changed(a, seen, name);
-		act_node_changed(a, seen, true);
+		act_entry_changed(a, seers, seen, name);
+		act_node_changed(a, seers, seen, true);
 	}
 }
 
@@ -126,9 +128,9 @@ void act_tell(const struct act *a)
 	const struct service_events *e = &a->service->events;
 	for (unsigned i = 0; i < a->n_events; i++)
 		if (a->events[i].name[0] && e->entry)
-			e->entry(e->ctx, a->events[i].node, a->events[i].name);
+			e->entry(e->ctx, a->events[i].seers, a->events[i].node, a->events[i].name);
 		else if (!a->events[i].name[0] && e->inode)
-			e->inode(e->ctx, a->events[i].node, a->events[i].content);
+			e->inode(e->ctx, a->events[i].seers, a->events[i].node, a->events[i].content);
 }
 
 int act_run(struct act *a, struct error *err)

@@ -34,6 +34,7 @@ struct act {
 		uint64_t node;
 		char name[TRASH_NAME_MAX + 1]; /* "": the node itself changed */
 		bool content;
+		struct seers seers;
 	} events[ACT_EVENTS];
 	unsigned n_events;
 };
@@ -41,10 +42,11 @@ struct act {
 /* Carry it out. */
 int act_run(struct act *, struct error *err) MUST_USE;
 
-/* For fn: tell kernels, after the commit, that a name / a node / a place on a shelf changed. */
-void act_entry_changed(struct act *, uint64_t parent, const char *name);
-void act_node_changed(struct act *, uint64_t node, bool content);
-void act_shelf_changed(struct act *, const struct shelf *, const char *name);
+/* For fn: tell the kernels of those that see it, after the commit, that a name / a node / a place on a shelf changed. What is hidden from
+ * somebody by the change is told as what it was before. */
+void act_entry_changed(struct act *, struct seers, uint64_t parent, const char *name);
+void act_node_changed(struct act *, struct seers, uint64_t node, bool content);
+void act_shelf_changed(struct act *, struct seers, const struct shelf *, const char *name);
 void act_drop_disk(struct act *, uint64_t disk);
 
 /* Tell them: act_run() does it; for what is committed in another frame. */

@@ -198,8 +198,8 @@ static int rename_row(struct cat_txn *txn, struct act *a, const struct shelf *fr
 	snprintf(i.name, sizeof i.name, "%s", a->new_name);
 	snprintf(a->detail, sizeof a->detail, "-> %s", a->new_name);
 	i.changed = clock_real();
-	act_shelf_changed(a, from, a->name);
-	act_shelf_changed(a, to, a->new_name);
+	act_shelf_changed(a, seers_on(from, &i), from, a->name);
+	act_shelf_changed(a, seers_on(to, &i), to, a->new_name);
 	return image_put(txn, &i);
 }
 

@@ -44,8 +44,8 @@ static int make_region(struct cat_txn *txn, struct act *a, struct error *err)
 	snprintf(g.name, sizeof g.name, "%s", a->name);
 	snprintf(a->path, sizeof a->path, "%s", a->name);
 	a->result = node_make(NODE_REGION, g.no, SLOT_DIR);
-	act_entry_changed(a, ROOT_NODE, a->name);
-	act_node_changed(a, ROOT_NODE, true);
+	act_entry_changed(a, SEEN_BY_ALL, ROOT_NODE, a->name);
+	act_node_changed(a, SEEN_BY_ALL, ROOT_NODE, true);
 	return region_put(txn, &g);
 }
 
@@ -72,8 +72,8 @@ static int make_account(struct cat_txn *txn, struct act *a, struct error *err)
 	snprintf(c.name, sizeof c.name, "%s", a->name);
 	snprintf(a->path, sizeof a->path, "accounts/%s", a->name);
 	a->result = node_make(NODE_ACCOUNT, c.no, SLOT_DIR);
-	act_entry_changed(a, accounts, a->name);
-	act_node_changed(a, accounts, true);
+	act_entry_changed(a, SEEN_BY_ALL, accounts, a->name);
+	act_node_changed(a, SEEN_BY_ALL, accounts, true);
 	a->account_changed = true;
 	return account_put(txn, &c);
 }
@@ -122,7 +122,7 @@ static int make_image(struct cat_txn *txn, struct act *a, const struct shelf *sh
 	i.id = cat_next(txn, COUNTER_NODE);
 	snprintf(i.name, sizeof i.name, "%s", a->name);
 	act_path_image(a, txn, &i);
-	act_shelf_changed(a, shelf, a->name);
+	act_shelf_changed(a, seers_on(shelf, &i), shelf, a->name);
 	a->result = node_image(i.node, SLOT_DIR);
 	return image_put(txn, &i);
 }
@@ -187,7 +187,7 @@ static int make_alias(struct cat_txn *txn, struct act *a, const struct shelf *sh
 	snprintf(i.name, sizeof i.name, "%s", a->name);
 	snprintf(a->detail, sizeof a->detail, "-> %s", i.target);
 	act_path_image(a, txn, &i);
-	act_shelf_changed(a, shelf, a->name);
+	act_shelf_changed(a, seers_on(shelf, &i), shelf, a->name);
 	a->result = node_image(i.node, SLOT_DIR);
 	return image_put(txn, &i);
 }

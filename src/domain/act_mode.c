@@ -36,7 +36,7 @@ static int protect(struct cat_txn *txn, struct act *a, struct image *i, bool pro
 	a->not_logged = false;
 	i->is_protected = protected;
 	i->changed = clock_real();
-	act_node_changed(a, node_image(i->node, SLOT_DIR), false);
+	act_node_changed(a, seers_of(i), node_image(i->node, SLOT_DIR), false);
 	return 0;
 }
 

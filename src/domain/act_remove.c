@@ -51,6 +51,7 @@ static void hide_lineage(const struct act *a, struct image *i)
 static int delete_image(struct cat_txn *txn, struct act *a, struct image *i, struct error *err)
 {
 	struct image gone = *i;
+	struct seers before = seers_of(i);
 	struct shelf trash = i->shelf;
 	trash.account = i->owner;
 	trash.trash = true;
@@ -90,8 +91,10 @@ static int delete_image(struct cat_txn *txn, struct act *a, struct image *i, str
 		r = trash_forget_scratch(txn, gone.node); /* uploads that are open stay with the shell */
 	if (!r)
 		r = move_scratch_owner(txn, gone.disk, gone.node);
-	act_shelf_changed(a, &trash, gone.name);
-	act_node_changed(a, node_image(i->node, SLOT_DIR), true);
+	act_shelf_changed(a, SEEN_BY(trash.account), &trash, gone.name);
+	act_node_changed(a, before, node_image(i->node, SLOT_DIR), true);
+	if (before.all) /* the shell is its owner's */
+		act_shelf_changed(a, before, &i->shelf, i->name);
 	return r;
 }
 
@@ -104,7 +107,7 @@ static int purge_disk(struct cat_txn *txn, struct act *a, struct image *i)
 	i->disk = 0;
 	i->inherits = 0; /* its settings go next */
 	hide_lineage(a, i);
-	act_node_changed(a, node_image(i->node, SLOT_DIR), true);
+	act_node_changed(a, seers_of(i), node_image(i->node, SLOT_DIR), true);
 	return r ? r : image_put(txn, i);
 }
 
@@ -182,7 +185,7 @@ static int unlink_on_shelf(struct cat_txn *txn, struct act *a, const struct shel
 		return fail(err, -EISDIR, "%s is an image, which is a directory: rm -r deletes it", a->name);
 	a->operation = "delete";
 	act_path_image(a, txn, &i);
-	act_shelf_changed(a, shelf, a->name);
+	act_shelf_changed(a, seers_on(shelf, &i), shelf, a->name);
 	return image_remove(txn, i.node);
 }
 
@@ -239,7 +242,7 @@ static int remove_image(struct cat_txn *txn, struct act *a, const struct shelf *
 	if (r)
 		return r < 0 ? r : fail(err, -ENOTEMPTY, "%s has settings: rm -r deletes it", a->name);
 	act_path_image(a, txn, &i);
-	act_shelf_changed(a, shelf, a->name);
+	act_shelf_changed(a, seers_on(shelf, &i), shelf, a->name);
 	a->not_logged = i.trashed != 0; /* the deletion was logged when its disk went */
 	r = trash_purge_row(txn, &i, &purged);
 	for (unsigned n = 0; n < purged.n && !r; n++)
@@ -267,8 +270,8 @@ static int remove_region(struct cat_txn *txn, struct act *a, struct error *err)
 	if (r)
 		return r < 0 ? r : fail(err, -ENOTEMPTY, "the region %s still holds images, instances or trash", a->name);
 	snprintf(a->path, sizeof a->path, "%s", a->name);
-	act_entry_changed(a, ROOT_NODE, a->name);
-	act_node_changed(a, ROOT_NODE, true);
+	act_entry_changed(a, SEEN_BY_ALL, ROOT_NODE, a->name);
+	act_node_changed(a, SEEN_BY_ALL, ROOT_NODE, true);
 	r = gone_note_region(txn, &g);
 	return r ? r : region_remove(txn, g.no);
 }
@@ -290,8 +293,8 @@ static int remove_account(struct cat_txn *txn, struct act *a, struct error *err)
 	if (r)
 		return r < 0 ? r : fail(err, -ENOTEMPTY, "the account %s still has images, instances or trash", a->name);
 	snprintf(a->path, sizeof a->path, "accounts/%s", a->name);
-	act_entry_changed(a, accounts, a->name);
-	act_node_changed(a, accounts, true);
+	act_entry_changed(a, SEEN_BY_ALL, accounts, a->name);
+	act_node_changed(a, SEEN_BY_ALL, accounts, true);
 	r = share_forget_receiver(txn, a, c.no);
 	if (!r)
 		r = gone_note_account(txn, &c);

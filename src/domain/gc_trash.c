@@ -15,6 +15,7 @@
 #include "domain/disks.h"
 #include "domain/gc_int.h"
 #include "domain/policy.h"
+#include "domain/rights.h"
 #include "domain/settings.h"
 #include "domain/trash.h"
 #include "domain/tree.h"
@@ -93,6 +94,7 @@ static int search(struct gc_work *w, struct search *s, struct error *err)
 struct changed {
 	struct shelf shelf, old_shelf;
 	char name[TRASH_NAME_MAX + 1], old_name[TRASH_NAME_MAX + 1];
+	struct seers old_seers;
 	struct purged purged; /* disks to be dropped */
 };
 
@@ -117,6 +119,7 @@ static int change_row(struct cat_txn *txn, struct change *c, uint64_t node, stru
 	struct changed *done = &c->done[c->n_done];
 	memset(done, 0, sizeof *done);
 	done->old_shelf = done->shelf = image.shelf;
+	done->old_seers = seers_on(&image.shelf, &image);
 	memcpy(done->old_name, image.name, sizeof done->old_name);
 	r = c->fn(txn, c, &image, err);
 	if (r == 0)
@@ -135,16 +138,16 @@ static int change_rows(struct cat_txn *txn, void *arg, struct error *err)
 }
 
 /* A shelf is seen in its account's own view, and by others under accounts/. */
-static void tell_entry(const struct service_events *e, const struct shelf *shelf, const char *name)
+static void tell_entry(const struct service_events *e, struct seers seers, const struct shelf *shelf, const char *name)
 {
 	uint64_t own = tree_shelf_node(shelf);
 	uint64_t nodes[2] = { own, node_make(NODE_PLACE, (uint64_t)shelf->account << 16 | shelf->region,
 					     node_slot(own)) };
 	for (unsigned i = 0; i < (shelf->account ? 2 : 1); i++) {
 		if (e->entry)
-			e->entry(e->ctx, nodes[i], name);
+			e->entry(e->ctx, seers, nodes[i], name);
 		if (e->inode)
-			e->inode(e->ctx, nodes[i], true);
+			e->inode(e->ctx, seers, nodes[i], true);
 	}
 }
 
@@ -152,9 +155,9 @@ static void tell(struct service *s, const struct changed *c)
 {
 	for (unsigned i = 0; i < c->purged.n; i++)
 		disks_drop(s->disks, c->purged.disks[i]);
-	tell_entry(&s->events, &c->old_shelf, c->old_name);
+	tell_entry(&s->events, c->old_seers, &c->old_shelf, c->old_name);
 	if (c->name[0])
-		tell_entry(&s->events, &c->shelf, c->name);
+		tell_entry(&s->events, SEEN_BY(c->shelf.account), &c->shelf, c->name);
 }
 
 static int change_found(struct gc_work *w, struct change *c, uint64_t *ret_count, struct error *err)

@@ -81,8 +81,8 @@ static int do_complete(struct cat_txn *txn, struct act *a, struct error *err)
 	i.changed = clock_real();
 	act_path_image(a, txn, &i);
 	a->not_logged = state != STATE_SUBMITTED;
-	act_node_changed(a, node_image(i.node, SLOT_DIR), false);
-	act_node_changed(a, node_disk(i.disk), false);
+	act_node_changed(a, seers_of(&i), node_image(i.node, SLOT_DIR), false);
+	act_node_changed(a, seers_of(&i), node_disk(i.disk), false);
 	return image_put(txn, &i);
 }
 
@@ -102,34 +102,34 @@ int market_complete(struct service *s, const struct who *w, uint64_t image_node,
 /* ---- reviews --------------------------------------------------------------------------------------- */
 
 /* Pages of the disk that kernels have kept are nobody's business any more, either. */
-static void tell(struct act *a, const struct image *i)
+static void tell(struct act *a, struct seers seers, const struct image *i)
 {
-	act_shelf_changed(a, &i->shelf, i->name);
-	act_node_changed(a, node_image(i->node, SLOT_DIR), true);
-	act_node_changed(a, node_disk(i->disk), true);
+	act_shelf_changed(a, seers, &i->shelf, i->name);
+	act_node_changed(a, seers, node_image(i->node, SLOT_DIR), true);
+	act_node_changed(a, seers, node_disk(i->disk), true);
 }
 
-static void note(struct act *a, struct image *i, const char *operation)
+static void note(struct act *a, struct seers seers, struct image *i, const char *operation)
 {
 	char id[ID_TEXT_SIZE];
 	a->operation = operation;
 	snprintf(a->detail, sizeof a->detail, "%s", id_text(i, id));
 	i->changed = clock_real();
-	tell(a, i);
+	tell(a, seers, i);
 }
 
 void market_publish(struct act *a, struct image *i)
 {
 	i->published = true;
 	i->state = i->replaced_by ? STATE_DEPRECATED : STATE_AVAILABLE;
-	note(a, i, "publish");
+	note(a, SEEN_BY_ALL, i, "publish");
 }
 
 void market_withdraw(struct act *a, struct image *i)
 {
 	i->published = false;
 	i->state = STATE_SUBMITTED;
-	note(a, i, "withdraw");
+	note(a, SEEN_BY_ALL, i, "withdraw");
 }
 
 int market_reject(struct act *a, struct image *i, const char *review, unsigned len, struct error *err)
@@ -145,7 +145,7 @@ int market_reject(struct act *a, struct image *i, const char *review, unsigned l
 	int line = (int)(end ? (unsigned)(end - review) : len);
 	i->state = STATE_REJECTED;
 	snprintf(i->reason, sizeof i->reason, "%.*s", line, review);
-	note(a, i, "reject");
+	note(a, seers_of(i), i, "reject");
 	snprintf(a->detail, sizeof a->detail, "%.*s", line, review);
 	return 0;
 }

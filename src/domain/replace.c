@@ -74,7 +74,7 @@ static int deprecate(struct cat_txn *txn, struct act *a, struct image *i, const 
 	a->not_logged = false;
 	a->result = node_image(i->node, SLOT_REPLACED);
 	snprintf(a->detail, sizeof a->detail, "-> %s", by.name);
-	act_node_changed(a, node_image(i->node, SLOT_DIR), true);
+	act_node_changed(a, seers_of(i), node_image(i->node, SLOT_DIR), true);
 	return image_put(txn, i);
 }
 
@@ -127,7 +127,7 @@ int replace_unlink(struct cat_txn *txn, struct act *a, struct image *i, struct e
 	i->changed = clock_real();
 	act_path_image(a, txn, i);
 	a->operation = "undeprecate";
-	act_node_changed(a, node_image(i->node, SLOT_DIR), true);
+	act_node_changed(a, seers_of(i), node_image(i->node, SLOT_DIR), true);
 	return image_put(txn, i);
 }
 

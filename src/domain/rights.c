@@ -102,6 +102,18 @@ int may(struct cat_txn *txn, const struct who *w, enum verb verb, const struct s
 	return ask(txn, w, verb, &f, err);
 }
 
+struct seers seers_of(const struct image *i)
+{
+	static const struct who stranger;
+	const struct facts facts = { .image = i };
+	return (struct seers){ .all = decide(&stranger, MAY_SEE, &facts, NULL) == 0, .account = i->owner };
+}
+
+struct seers seers_on(const struct shelf *s, const struct image *i)
+{
+	return s->account ? (struct seers){ .account = s->account } : seers_of(i);
+}
+
 enum verb verb_of_setting(unsigned key) { return key == SET_REVIEW ? MAY_REJECT : MAY_CHANGE; }
 
 int may_copy_into(struct cat_txn *txn, const struct who *w, const struct image *from, const struct image *to, struct error *err)

@@ -9,6 +9,12 @@
 /* shelf may be NULL when image is given; image may be NULL. */
 int may(struct cat_txn *, const struct who *, enum verb, const struct shelf *, const struct image *, struct error *err) MUST_USE;
 
+/* Who sees an image in the state that this row tells, but those that it is shared with: they see it as another node. */
+struct seers seers_of(const struct image *);
+
+/* … and a change on a shelf: its account, or, on the common ones, who sees the image concerned. */
+struct seers seers_on(const struct shelf *, const struct image *);
+
 /* What somebody does who sets this setting. */
 enum verb verb_of_setting(unsigned key);
 

@@ -24,10 +24,19 @@
 struct service;
 struct who;
 
+/* Who may see what changed, or could before. Nobody else's kernel is told: it would forget what it was given to keep, true or not, and so tell whoever
+ * planted that that there was a change. Operators see everything. */
+struct seers {
+	bool all;
+	uint32_t account;
+};
+#define SEEN_BY_ALL ((struct seers){ .all = true })
+#define SEEN_BY(number) ((struct seers){ .account = (number) })
+
 /* Something changed that kernels may have cached: called after the commit, from the thread that made the change. */
 struct service_events {
-	void (*entry)(void *ctx, uint64_t parent, const char *name); /* this name means something else now */
-	void (*inode)(void *ctx, uint64_t node, bool content);      /* attributes (and content) of this node */
+	void (*entry)(void *ctx, struct seers, uint64_t parent, const char *name); /* this name means something else now */
+	void (*inode)(void *ctx, struct seers, uint64_t node, bool content);      /* attributes (and content) of this node */
 	bool (*is_written)(void *ctx, uint64_t disk);               /* a question: has somebody this disk open for writing? */
 	void *ctx;
 };

@@ -54,13 +54,13 @@ static void changed(struct cat_txn *txn, struct act *a, const struct share *s)
 	char name[RECEIVED_NAME_MAX + 1];
 	uint64_t box = node_make(NODE_PLACE, (uint64_t)s->receiver << 16 | s->region, SLOT_TYPE + TYPE_SHARED);
 	uint64_t shelf = node_make(NODE_REGION, s->region, SLOT_TYPE + TYPE_SHARED);
-	act_entry_changed(a, box, s->name);
-	act_node_changed(a, box, true);
-	act_node_changed(a, shelf, true);
+	act_entry_changed(a, SEEN_BY(s->owner), box, s->name);
+	act_node_changed(a, SEEN_BY(s->owner), box, true);
+	act_node_changed(a, SEEN_BY(s->receiver), shelf, true);
 	if (share_received_name(txn, s, name))
 		return;
-	act_entry_changed(a, box, name);
-	act_entry_changed(a, shelf, name);
+	act_entry_changed(a, SEEN_BY(s->owner), box, name);
+	act_entry_changed(a, SEEN_BY(s->receiver), shelf, name);
 }
 
 /* The log tells both: the path is the maker's link, which both of them know; what the image is called is the maker's business, and
@@ -192,7 +192,7 @@ static int seal(struct cat_txn *txn, struct act *a, struct image *i)
 		return 0;
 	i->used = true;
 	i->last_used = clock_real();
-	act_node_changed(a, node_image(i->node, SLOT_DIR), false);
+	act_node_changed(a, seers_of(i), node_image(i->node, SLOT_DIR), false);
 	return image_put(txn, i);
 }
 
@@ -234,8 +234,8 @@ static int cancel(struct cat_txn *txn, struct act *a, const struct share *s, con
 {
 	changed(txn, a, s);
 	note(txn, a, what, s, i, other);
-	act_node_changed(a, node_shared(i->node), true);
-	act_node_changed(a, node_disk(i->disk), true); /* pages of it that a kernel has kept */
+	act_node_changed(a, SEEN_BY(s->receiver), node_shared(i->node), true);
+	act_node_changed(a, SEEN_BY(s->receiver), node_disk(i->disk), true); /* pages of it that a kernel has kept */
 	return share_remove(txn, s->no);
 }
 

@@ -107,7 +107,7 @@ static int install(struct cat_txn *txn, struct act *a, struct image *instance, c
 	a->operation = again ? "reinstall" : "start";
 	a->not_logged = false;
 	r = take_disk(txn, a, instance, &origin, err);
-	act_node_changed(a, node_image(instance->node, SLOT_DIR), true);
+	act_node_changed(a, seers_of(instance), node_image(instance->node, SLOT_DIR), true);
 	return r;
 }
 

@@ -107,7 +107,7 @@ int trash_disk(struct cat_txn *txn, struct act *a, const struct image *i, char r
 	if (!r)
 		r = take_disk(txn, &gone);
 	memcpy(ret_name, gone.name, sizeof gone.name);
-	act_shelf_changed(a, &gone.shelf, gone.name);
+	act_shelf_changed(a, SEEN_BY(gone.shelf.account), &gone.shelf, gone.name);
 	return r;
 }
 

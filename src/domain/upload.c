@@ -66,6 +66,7 @@ static int do_reopen(struct cat_txn *txn, struct act *a, struct error *err)
 	if (d.image.used)
 		return fail(err, -EPERM, "the disk of %s has been used (read, copied or started from) and never changes again; "
 			    "make another image", d.image.name);
+	act_node_changed(a, seers_of(&d.image), a->node, false);
 	d.image.state = STATE_PENDING;
 	d.image.incomplete = false;
 	d.image.reason[0] = 0;
@@ -73,7 +74,6 @@ static int do_reopen(struct cat_txn *txn, struct act *a, struct error *err)
 	if (!d.image.upload[0])
 		snprintf(d.image.upload, sizeof d.image.upload, "disk");
 	d.row.mtime = 0;
-	act_node_changed(a, a->node, false);
 	r = disk_row_put(txn, &d.row);
 	return r ? r : image_put(txn, &d.image);
 }
@@ -273,8 +273,8 @@ static int apply_verdict(struct cat_txn *txn, struct settle *s, struct image *i,
 	a->outcome = s->lacks.code ? s->lacks.code : v->code;
 	a->not_logged = state == STATE_PENDING && !i->reason[0];
 	tell_outcome(txn, s, i);
-	act_node_changed(a, node_disk(disk), false);
-	act_node_changed(a, node_image(i->node, SLOT_DIR), false);
+	act_node_changed(a, seers_of(i), node_disk(disk), false);
+	act_node_changed(a, seers_of(i), node_image(i->node, SLOT_DIR), false);
 	if (!r)
 		r = image_put(txn, i);
 	return r || !image_is_running(i) ? r : runs_begin(txn, i);

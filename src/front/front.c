@@ -73,13 +73,27 @@ static void on_inited(void *ctx, struct conn *c, const void *init, unsigned len)
 	f->hooks.inited(f->hooks.ctx, c, init, len);
 }
 
+struct seer_search {
+	struct seers seers;
+	const struct conn *but; /* not this one; NULL */
+};
+
+static bool is_seer(void *ctx, const struct conn *c)
+{
+	const struct seer_search *s = ctx;
+	if (s->but && s->but->no == c->no)
+		return false;
+	return s->seers.all || s->seers.account == c->account || view_is_operator(c->owner);
+}
+
 /* Whoever made the change knows it already: only the names of other mounts are forgotten. (A name that is forgotten under a
  * process takes away the directory it works in.) */
-static void on_entry(void *ctx, uint64_t parent, const char *name)
+static void on_entry(void *ctx, struct seers seers, uint64_t parent, const char *name)
 {
 	struct front *f = ctx;
 	const struct request *r = session_request();
-	notify_entry(f->sessions, r ? r->conn : NULL, parent, name);
+	struct seer_search search = { seers, r ? r->conn : NULL };
+	notify_entry(f->sessions, &(struct audience){ is_seer, &search }, parent, name);
 }
 
 struct writer_search {
@@ -108,10 +122,11 @@ bool front_is_written_elsewhere(struct front *f, uint32_t conn, uint64_t disk)
 	return hold_handle_each(f->hold, find_writer, &s) != 0;
 }
 
-static void on_inode(void *ctx, uint64_t node, bool content)
+static void on_inode(void *ctx, struct seers seers, uint64_t node, bool content)
 {
 	struct front *f = ctx;
-	notify_inode(f->sessions, NULL, node, content ? 0 : -1, 0);
+	struct seer_search search = { seers, NULL };
+	notify_inode(f->sessions, &(struct audience){ is_seer, &search }, node, content ? 0 : -1, 0);
 }
 
 /* Every file that was open is opened again before anything is collected: what they read must stay. */

@@ -38,6 +38,8 @@ struct view {
 	struct habits habits;
 };
 
+bool view_is_operator(struct view *);
+
 /* The request being carried out: everything a handler needs. Refuses (and has replied) when it answers false. */
 struct ask {
 	fuse_req_t req;

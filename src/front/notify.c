@@ -181,19 +181,24 @@ static void put(struct link *l, const void *note, uint32_t len)
 
 /* ---- all of them */
 
-static void put_to_all(struct sessions *all, const struct conn *but, const void *note, uint32_t len)
+static bool is_told(const struct audience *a, const struct link *l)
+{
+	return l->answer_len && (!a || !a->is_told || a->is_told(a->ctx, &l->conn));
+}
+
+static void put_to_all(struct sessions *all, const struct audience *audience, const void *note, uint32_t len)
 {
 	unsigned count;
 	AUTO_FREE struct link **links = links_snapshot(all, &count);
 
 	for (unsigned i = 0; i < count; i++) {
-		if (!(but && links[i]->conn.no == but->no) && links[i]->answer_len)
+		if (is_told(audience, links[i]))
 			put(links[i], note, len);
 		link_release(links[i]);
 	}
 }
 
-void notify_entry(struct sessions *all, const struct conn *but, uint64_t parent, const char *name)
+void notify_entry(struct sessions *all, const struct audience *audience, uint64_t parent, const char *name)
 {
 	struct {
 		struct fuse_out_header header;
@@ -207,17 +212,17 @@ void notify_entry(struct sessions *all, const struct conn *but, uint64_t parent,
 	memcpy(note.name, name, len + 1);
 	note.body.namelen = (uint32_t)len;
 	note.header.len = (uint32_t)(sizeof note - sizeof note.name + len + 1);
-	put_to_all(all, but, &note, note.header.len);
+	put_to_all(all, audience, &note, note.header.len);
 }
 
-void notify_inode(struct sessions *all, const struct conn *but, uint64_t node, int64_t offset, int64_t len)
+void notify_inode(struct sessions *all, const struct audience *audience, uint64_t node, int64_t offset, int64_t len)
 {
 	struct {
 		struct fuse_out_header header;
 		struct fuse_notify_inval_inode_out body;
 	} note = { { sizeof note, FUSE_NOTIFY_INVAL_INODE, 0 }, { .ino = node, .off = offset, .len = len } };
 
-	put_to_all(all, but, &note, sizeof note);
+	put_to_all(all, audience, &note, sizeof note);
 }
 
 static bool is_all_carried_out(struct sessions *all)

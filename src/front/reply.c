@@ -32,6 +32,12 @@ static bool take_rights(struct view *v, struct who *ret)
 	return v->exists;
 }
 
+bool view_is_operator(struct view *v)
+{
+	struct who rights = { 0 };
+	return take_rights(v, &rights) && rights.is_operator;
+}
+
 /* May a process of this uid use this mount? The mount's rights are its account's; a uid can only narrow them. */
 static bool uid_belongs(struct view *v, uint32_t uid)
 {

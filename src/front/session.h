@@ -95,10 +95,14 @@ void *session_room(void);
  * mounted `gone` is not called, and its handles stay in the hold. */
 void sessions_free(struct sessions *);
 
-/* ---- telling kernels that something changed: every connection (except `but`, may be NULL), by a process for each (front/notes.h), so that
+/* ---- telling kernels that something changed: every connection of the audience (NULL: all), by a process for each (front/notes.h), so that
  * a connection which does not let itself be told is the only one that misses it. Never waits. */
-void notify_entry(struct sessions *, const struct conn *but, uint64_t parent, const char *name);     /* forget this name */
-void notify_inode(struct sessions *, const struct conn *but, uint64_t node, int64_t offset, int64_t len); /* as fuse_lowlevel_notify_inval_inode; offset -1: attributes only */
+struct audience {
+	bool (*is_told)(void *ctx, const struct conn *); /* NULL: all are */
+	void *ctx;
+};
+void notify_entry(struct sessions *, const struct audience *, uint64_t parent, const char *name);     /* forget this name */
+void notify_inode(struct sessions *, const struct audience *, uint64_t node, int64_t offset, int64_t len); /* as fuse_lowlevel_notify_inval_inode; offset -1: attributes only */
 /* Until everything so far was told, at most 5 s (for tests). */
 void notify_flush(struct sessions *);
 

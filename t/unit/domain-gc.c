@@ -570,9 +570,9 @@ static uint64_t in_trash(struct rig *rig, const char *name)
 
 static unsigned entries_told;
 
-static void count_entry(void *ctx, uint64_t parent, const char *name)
+static void count_entry(void *ctx, struct seers seers, uint64_t parent, const char *name)
 {
-	(void)ctx, (void)parent, (void)name;
+	(void)ctx, (void)seers, (void)parent, (void)name;
 	entries_told++;
 }
 
