@@ -44,18 +44,19 @@ static int need_privilege(const struct client *c, struct error *err)
 struct sending {
 	struct client *client;
 	int64_t last_progress;
+	bool lost; /* it does not read: nothing more is sent */
 };
 
 static void send_fact(void *ctx, const char *text)
 {
 	struct sending *s = ctx;
-	(void)!wire_sendf(s->client->fd, "fact %s", text);
+	s->lost = s->lost || wire_sendf(s->client->fd, "fact %s", text);
 }
 
 static void send_line(void *ctx, const char *text)
 {
 	struct sending *s = ctx;
-	(void)!wire_sendf(s->client->fd, "line %s", text);
+	s->lost = s->lost || wire_sendf(s->client->fd, "line %s", text);
 }
 
 static void send_progress(void *ctx, uint64_t done, uint64_t total, const char *what)
@@ -65,8 +66,8 @@ static void send_progress(void *ctx, uint64_t done, uint64_t total, const char *
 	if (done < total && now - s->last_progress < PROGRESS_NS)
 		return;
 	s->last_progress = now;
-	(void)!wire_sendf(s->client->fd, "progress %llu %llu %s", (unsigned long long)done,
-			  (unsigned long long)total, what);
+	s->lost = s->lost || wire_sendf(s->client->fd, "progress %llu %llu %s", (unsigned long long)done,
+					(unsigned long long)total, what);
 }
 
 static struct sink sink_to(struct sending *s)
@@ -74,11 +75,11 @@ static struct sink sink_to(struct sending *s)
 	return (struct sink){ .fact = send_fact, .line = send_line, .progress = send_progress, .ctx = s };
 }
 
-/* ---- status */
+/* ---- status: mounts are listed first and told then, for telling may wait, and no mount can end while it is listed */
 struct listing {
 	struct client *client;
-	const struct sink *sink;
 	bool all;
+	struct buf facts; /* each with its NUL */
 };
 
 static void account_name(struct service *service, uint32_t no, char ret[PLACE_NAME_MAX + 1])
@@ -100,20 +101,30 @@ static int list_mount(void *ctx, const struct conn *conn)
 	if (!l->all && conn->peer_uid != l->client->peer.uid)
 		return 0;
 	account_name(l->client->daemon->service, conn->account, name);
-	sink_fact(l->sink, "mount: uid=%u account=%s allow-other=%s dir=%s", conn->peer_uid, name,
-		  conn->allow_other ? "yes" : "no", conn->dir);
+	buf_addf(&l->facts, "mount: uid=%u account=%s allow-other=%s dir=%s", conn->peer_uid, name, conn->allow_other ? "yes" : "no",
+		 conn->dir);
+	buf_add(&l->facts, "", 1);
 	return 0;
+}
+
+static void tell_mounts(struct client *c, const struct sink *sink, bool all)
+{
+	struct listing listing = { .client = c, .all = all, .facts = BUF_INIT };
+	(void)sessions_each(front_sessions(c->daemon->front), list_mount, &listing);
+	for (size_t at = 0; at < listing.facts.len; at += strlen(listing.facts.data + at) + 1)
+		sink_fact(sink, "%s", listing.facts.data + at);
+	buf_free(&listing.facts);
 }
 
 int request_status(struct client *c, struct error *err)
 {
 	struct sending sending = { .client = c };
 	struct sink sink = sink_to(&sending);
-	struct listing listing = { c, &sink, is_privileged(c) };
+	bool all = is_privileged(c);
 	uint32_t account;
 	char name[33];
 
-	int r = listing.all ? 0 : service_account_of(c->daemon->service, c->peer.uid, &account, name, err);
+	int r = all ? 0 : service_account_of(c->daemon->service, c->peer.uid, &account, name, err);
 	if (r == 0)
 		r = work_facts(c->daemon->service, &sink, err);
 	if (r)
@@ -122,7 +133,8 @@ int request_status(struct client *c, struct error *err)
 	sink_fact(&sink, "keeper-pid: %d", (int)getppid());
 	sink_fact(&sink, "lingers: %s", life_lingers(c->daemon->life) ? "yes" : "no");
 	sink_fact(&sink, "mounts: %u", sessions_count(front_sessions(c->daemon->front)));
-	return sessions_each(front_sessions(c->daemon->front), list_mount, &listing);
+	tell_mounts(c, &sink, all);
+	return 0;
 }
 
 /* Somebody is about to unmount: what will go with it? */

@@ -78,6 +78,7 @@ void sessions_end(struct sessions *, uint32_t no);
 void sessions_start(struct sessions *);
 
 unsigned sessions_count(struct sessions *);
+/* None of them is closed before all were told to each, which must not wait for anybody. */
 int sessions_each(struct sessions *, int (*each)(void *ctx, const struct conn *), void *ctx);
 
 /* Calls that wait (folding an import, say) do so between these, so that a worker is made to stand in. The answer is the last

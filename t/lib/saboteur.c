@@ -7,7 +7,9 @@
  *	SABOTEUR=init    answers the kernel's INIT before the daemon has the descriptor, with a max_write of 64 MiB
  *
  * saboteur STORE COUNT: says to the daemon, on so many connections at a time, that a descriptor is mounted which is not, and which lets whoever
- * polls it sleep until it is (FUSE_DEV_IOC_SYNC_INIT). Prints "asked", and how many were answered within 20 seconds, "answered N". */
+ * polls it sleep until it is (FUSE_DEV_IOC_SYNC_INIT). Prints "asked", and how many were answered within 20 seconds, "answered N".
+ *
+ * saboteur STORE slow: asks the daemon for its status, prints "asked", and never reads the answer. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -102,12 +104,27 @@ static int ask(const char *store)
 	return send(fd, "mounted", 7, MSG_NOSIGNAL) == 7 ? fd : -1;
 }
 
+static int be_slow(const char *store)
+{
+	int fd = connect_to(store);
+	if (fd < 0 || send(fd, "status", 6, MSG_NOSIGNAL) != 6) {
+		perror("saboteur");
+		return 1;
+	}
+	printf("asked\n");
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
 int main(int argc, char **argv)
 {
 	struct pollfd answers[CONNECTIONS_MAX];
 	int count = argc == 3 ? (int)strtol(argv[2], NULL, 10) : 0, answered = 0;
 	if (getenv("SABOTEUR"))
 		return be_fusermount(argv);
+	if (argc == 3 && strcmp(argv[2], "slow") == 0)
+		return be_slow(argv[1]);
 	for (int i = 0; i < count && i < CONNECTIONS_MAX; i++) {
 		answers[i] = (struct pollfd){ .fd = ask(argv[1]), .events = POLLIN };
 		if (answers[i].fd < 0) {
