@@ -97,6 +97,8 @@ int check_run(struct service *s, const struct check_options *options, struct che
 	}
 	if (r == 0)
 		r = check_orphans(&c, err);
+	if (r == 0)
+		r = check_overlays(&c, err);
 	free(c.damage);
 	say_how_many_more(&c);
 	if (ret)

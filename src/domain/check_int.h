@@ -94,5 +94,6 @@ int check_names(struct check *, struct error *err) MUST_USE;
 int check_meters(struct check *, struct error *err) MUST_USE;  /* who pays for what */
 int check_shares(struct check *, struct error *err) MUST_USE;
 int check_orphans(struct check *, struct error *err) MUST_USE; /* after the snapshot */
+int check_overlays(struct check *, struct error *err) MUST_USE;
 
 #endif

@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check_orphans: what lies in the store's folders and belongs to nobody.
+/* check_orphans: packs that belong to nobody.
  *
  * A pack is sealed a moment before its row is written, and its row goes a moment before its bytes: one
  * that has no row and was made by this process is looked at again for a while before it is called an
- * orphan. A disk's row is there before its overlay, and files of a deleted disk stay while somebody has
- * it open.
+ * orphan.
  */
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
-#include "catalog/disk_tab.h"
 #include "domain/check_int.h"
-#include "domain/disks.h"
 #include "domain/gc_int.h"
 
 #define LOOKS 20u
@@ -77,7 +72,7 @@ static bool may_be_new(const struct orphans *o)
 	return false;
 }
 
-static int check_pool(struct check *c, struct error *err)
+int check_orphans(struct check *c, struct error *err)
 {
 	struct orphans o = { .check = c };
 	struct backend *b = c->service->store->backend;
@@ -95,45 +90,4 @@ static int check_pool(struct check *c, struct error *err)
 			      o.packs[i]);
 	free(o.packs);
 	return r;
-}
-
-/* ---- overlays */
-
-static bool is_orphan(struct check *c, uint64_t disk)
-{
-	struct cat_txn *txn;
-	struct disk_row row;
-	if (cat_begin(c->service->catalog, &txn, NULL) < 0)
-		return false;
-	int r = disk_row_get(txn, disk, &row);
-	cat_end(&txn);
-	return r == -ENOENT && !disks_in_use(c->service->disks, disk);
-}
-
-static int check_overlays(struct check *c, struct error *err)
-{
-	AUTO_FREE char *path = NULL;
-	if (asprintf(&path, "%s/overlay", c->service->dir) < 0)
-		abort();
-	DIR *dir = opendir(path);
-	if (!dir)
-		return fail_errno(err, "cannot look into %s", path);
-	for (struct dirent *e; (e = readdir(dir)) != NULL;) {
-		uint64_t no = overlay_number_of(e->d_name);
-		char file[4096];
-		snprintf(file, sizeof file, "%s/%s", path, e->d_name);
-		if (no && is_orphan(c, no) && access(file, F_OK) == 0)
-			check_problem(c, PROBLEM_ORPHAN,
-				      "overlay/%s belongs to a disk that is gone (the next start of the daemon "
-				      "removes it)",
-				      e->d_name);
-	}
-	closedir(dir);
-	return 0;
-}
-
-int check_orphans(struct check *c, struct error *err)
-{
-	int r = check_pool(c, err);
-	return r ? r : check_overlays(c, err);
 }

@@ -304,6 +304,22 @@ int disk_sync(struct disk *d, struct error *err)
 	return r ? r : overlay_sync(d->overlay, err);
 }
 
+static int verify_files(struct disk *d, struct error *err)
+{
+	WITH_LOCK(&d->fold_lock);
+	int r = splices_verify(d, err);
+	if (r)
+		return r;
+	WITH_RDLOCK(&d->data_lock);
+	return overlay_verify(d->overlay, err);
+}
+
+int disk_verify(struct disk *d, bool read, struct error *err)
+{
+	int r = verify_files(d, err);
+	return r || !read ? r : overlay_verify_bytes(d->overlay, err);
+}
+
 int disk_forget(const char *overlay_dir, uint64_t number, struct error *err)
 {
 	int r = splices_forget(overlay_dir, number, err);

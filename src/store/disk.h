@@ -130,6 +130,9 @@ int disk_sync(struct disk *, struct error *err) MUST_USE;
  * whether its overlay lost anything. */
 int disk_trouble(struct disk *, struct error *err) MUST_USE;
 
+/* For a check: are the files beside the pool what they must be; with `read`, can all bytes be read? */
+int disk_verify(struct disk *, bool read, struct error *err) MUST_USE;
+
 /* Absorb everything and commit: afterwards disk_root() and disk_size() are the whole truth, unless somebody wrote meanwhile (then
  * disk_dirty()). `caller` reaches the final commit hook, which is always called once with final = true, even if nothing was dirty and
  * root == old (so that the owner can change state in the same transaction). ERR_STALE from the hook is retried inside, with everything kept. */

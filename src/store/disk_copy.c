@@ -139,7 +139,15 @@ static void add_held(struct disk *d, const struct map_root *from)
 	d->held[d->n_held++] = *from;
 }
 
-/* Records up to the first that does not hold: a power cut may have lost the end, which was never synced. */
+/* A power cut may have lost the end, which was never synced: then there are zeros. A record is in one sector, so it is whole or as it was. */
+static bool is_lost_end(const uint8_t *b) { return is_zero(b, SPLICE_SIZE); }
+
+static int say_damaged(struct disk *d, size_t i, struct error *err)
+{
+	return fail(err, ERR_DAMAGED, "%s/%" PRIu64 ".splice is damaged at record %zu: what was copied into the disk there is lost; put the file "
+		    "back, or remove it to have the disk without these copies", d->dir, d->number, i);
+}
+
 int splices_load(struct disk *d, struct error *err)
 {
 	uint8_t b[SPLICE_SIZE];
@@ -148,9 +156,9 @@ int splices_load(struct disk *d, struct error *err)
 		return r;
 	splices_room(d);
 	size_t n = 0;
-	while (n < SPLICES_MAX && io_pread(d->log_fd, b, sizeof b, n * SPLICE_SIZE) == 0 &&
-	       record_parse(b, &d->splices[n]))
-		n++;
+	while (n < SPLICES_MAX && io_pread(d->log_fd, b, sizeof b, n * SPLICE_SIZE) == 0 && !is_lost_end(b))
+		if (!record_parse(b, &d->splices[n++]))
+			return say_damaged(d, n - 1, err);
 	for (size_t i = 0; i < n; i++) /* held before it was noted */
 		if (!is_held(d, &d->splices[i].from))
 			add_held(d, &d->splices[i].from);
@@ -158,6 +166,16 @@ int splices_load(struct disk *d, struct error *err)
 	return ftruncate(d->log_fd, (off_t)(n * SPLICE_SIZE)) /* nothing may come to life again behind the next */
 		       ? fail_errno(err, "cannot shorten the log of copies of disk %" PRIu64, d->number)
 		       : 0;
+}
+
+int splices_verify(struct disk *d, struct error *err)
+{
+	uint8_t b[SPLICE_SIZE];
+	struct splice s;
+	for (size_t i = 0; i < atomic_load(&d->n_splices); i++)
+		if (io_pread(d->log_fd, b, sizeof b, i * SPLICE_SIZE) || !record_parse(b, &s))
+			return say_damaged(d, i, err);
+	return 0;
 }
 
 static int sync_log(struct disk *d, struct error *err)

@@ -225,6 +225,17 @@ int overlay_read(struct overlay *o, void *buf, size_t len, uint64_t offset, stru
 	return 0;
 }
 
+/* Zeros behind the end are bytes, too: a file that is too short has lost some. Makes it no shorter, whoever else writes. */
+static int reach(struct overlay *o, uint64_t end, struct error *err)
+{
+	struct stat st;
+	if (fstat(o->data, &st) == 0 && (uint64_t)st.st_size >= end)
+		return 0;
+	if (fallocate(o->data, 0, (off_t)end - 1, 1))
+		return fail_errno(err, "cannot lengthen the overlay of disk %" PRIu64, o->number);
+	return 0;
+}
+
 static int punch(struct overlay *o, uint64_t offset, uint64_t len, struct error *err)
 {
 	if (fallocate(o->data, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset, (off_t)len))
@@ -241,6 +252,8 @@ int overlay_zero(struct overlay *o, uint64_t offset, uint64_t len, struct error 
 	r = overlay_allocate(o, offset / CHUNK_SIZE, div_up(offset + len, CHUNK_SIZE), err);
 	if (r == 0)
 		r = punch(o, offset, len, err);
+	if (r == 0)
+		r = reach(o, offset + len, err);
 	if (r == 0)
 		set_range(o, offset, len);
 	return r;

@@ -70,6 +70,10 @@ int overlay_punch(struct overlay *, uint64_t chunk, uint64_t count, struct error
 /* The first chunk >= chunk with any bit set; UINT64_MAX if none. Skips holes of the bits file fast. */
 uint64_t overlay_next(struct overlay *, uint64_t chunk);
 
+/* Are its files there, those that are open, and long enough? */
+int overlay_verify(struct overlay *, struct error *err) MUST_USE;
+int overlay_verify_bytes(struct overlay *, struct error *err) MUST_USE; /* can all be read? Takes as long as that takes; nobody waits for it */
+
 /* All that was done before is durable. Few blocks cost one fdatasync, nothing costs none. */
 int overlay_sync(struct overlay *, struct error *err) MUST_USE;
 

@@ -65,7 +65,7 @@ static int write_header(struct overlay *o, const uint8_t *page, struct error *er
 int overlay_put_header(struct overlay *o, struct error *err)
 {
 	uint8_t page[BITS_HEADER] = BITS_MAGIC;
-	put_le32(page + BITS_AT_VERSION, BITS_VERSION);
+	put_le32(page + BITS_AT_VERSION, o->kept.version);
 	put_le64(page + BITS_AT_NUMBER, o->number);
 	put_le64(page + BITS_AT_SIZE, o->kept.size);
 	put_le64(page + BITS_AT_CUT, o->kept.cut);
@@ -79,7 +79,11 @@ int overlay_void(struct overlay *o, struct error *err)
 {
 	static const uint8_t page[BITS_HEADER];
 	int r = write_header(o, page, err);
-	return r == 0 && o->durable && fdatasync(o->bits) ? overlay_spoil(o, err) : r;
+	if (r == 0 && o->durable && fdatasync(o->bits))
+		r = overlay_spoil(o, err);
+	if (r == 0)
+		atomic_store(&o->header[0], 0); /* nor does .live */
+	return r;
 }
 
 /* --- making --- */
@@ -87,7 +91,7 @@ int overlay_void(struct overlay *o, struct error *err)
 /* New, empty files. A generation that no log of an earlier life can have. */
 static int make_files(struct overlay *o, struct error *err)
 {
-	o->kept = (struct kept){ .size = OVERLAY_NONE, .cut = OVERLAY_NONE };
+	o->kept = (struct kept){ .version = BITS_VERSION, .size = OVERLAY_NONE, .cut = OVERLAY_NONE };
 	if (getrandom(&o->kept.generation, sizeof o->kept.generation, 0) != sizeof o->kept.generation)
 		return fail_errno(err, "cannot get a random number");
 	int r = overlay_open_file(o, "data", O_CREAT | O_TRUNC, &o->data, err);
@@ -140,6 +144,7 @@ static int read_header(struct overlay *o, struct error *err)
 			    o->dir, o->number);
 	if (get_le32(page + BITS_AT_VERSION) > BITS_VERSION)
 		return fail(err, ERR_NEWER, "overlay %" PRIu64 " was written by a newer version", o->number);
+	o->kept.version = get_le32(page + BITS_AT_VERSION);
 	o->kept.size = get_le64(page + BITS_AT_SIZE);
 	o->kept.cut = get_le64(page + BITS_AT_CUT);
 	o->kept.generation = get_le64(page + BITS_AT_GENERATION);
@@ -174,6 +179,31 @@ static int recover(struct overlay *o, struct error *err)
 	return live_rebuild(o, err);
 }
 
+/* Bytes come before their bits, so a file that ends before its last bit was cut off. */
+int overlay_check_data(struct overlay *o, uint64_t blocks, struct error *err)
+{
+	off_t size = lseek(o->data, 0, SEEK_END);
+	if (size < 0)
+		return fail_errno(err, "cannot look at the overlay of disk %" PRIu64, o->number);
+	if ((uint64_t)size >= blocks * BLOCK_SIZE)
+		return 0;
+	return fail(err, ERR_DAMAGED, "%s/%" PRIu64 ".data has only %" PRIu64 " bytes: what was written to the disk behind them is lost; put "
+		    "the file back, or remove all that is called overlay/%" PRIu64 ".* to have the disk as the pool has it", o->dir,
+		    o->number, (uint64_t)size, o->number);
+}
+
+/* Before version 3 zeros at the end were bits without bytes, and the file ended before them. */
+static int check_found(struct overlay *o, struct error *err)
+{
+	if (o->kept.version >= 3)
+		return overlay_check_data(o, o->end_bits, err);
+	off_t size = lseek(o->data, 0, SEEK_END), end = (off_t)(o->end_bits * BLOCK_SIZE);
+	if (size < 0 || (size < end && ftruncate(o->data, end)))
+		return fail_errno(err, "cannot lengthen the overlay of disk %" PRIu64, o->number);
+	o->kept.version = BITS_VERSION; /* in the file with the next checkpoint, which syncs .data first */
+	return 0;
+}
+
 /* Who knows what the last process had synced, so the next sync makes a checkpoint. */
 static int take_up(struct overlay *o, struct error *err)
 {
@@ -184,6 +214,8 @@ static int take_up(struct overlay *o, struct error *err)
 		r = recover(o, err);
 	else
 		o->pending.many = o->pending.recut = true;
+	if (r == 0)
+		r = check_found(o, err);
 	if (r)
 		return r;
 	if (o->kept.broken == 0)
@@ -193,12 +225,32 @@ static int take_up(struct overlay *o, struct error *err)
 	return 0;
 }
 
+/* It says what the bits are of, so it must be there. */
+static int find_data(struct overlay *o, struct error *err)
+{
+	int r = overlay_open_file(o, "data", 0, &o->data, err);
+	return r != -ENOENT ? r :
+		fail(err, ERR_DAMAGED, "%s/%" PRIu64 ".data is missing: what was written to the disk and is not in the pool is lost with "
+		     "it; put the file back, or remove all that is called overlay/%" PRIu64 ".* to have the disk as the pool has it",
+		     o->dir, o->number, o->number);
+}
+
+/* A removal that was interrupted may have left the rest, which means nothing then. */
+static int no_bits(struct overlay *o, struct error *err)
+{
+	int r = live_left(o, err);
+	if (r > 0)
+		return fail(err, ERR_DAMAGED, "%s/%" PRIu64 ".bits is missing, and bytes that it is about are there; put the file back, or remove "
+			    "all that is called overlay/%" PRIu64 ".* to have the disk as the pool has it", o->dir, o->number, o->number);
+	return r ? r : overlay_remove(o->dir, o->number, err);
+}
+
 int overlay_files_find(struct overlay *o, struct error *err)
 {
 	struct error why;
 	int r = overlay_open_file(o, "bits", 0, &o->bits, &why);
-	if (r == -ENOENT) /* a removal that was interrupted may have left the rest, which means nothing */
-		return overlay_remove(o->dir, o->number, err);
+	if (r == -ENOENT)
+		return no_bits(o, err);
 	if (r) {
 		if (err)
 			*err = why;
@@ -210,7 +262,7 @@ int overlay_files_find(struct overlay *o, struct error *err)
 		return overlay_remove(o->dir, o->number, err);
 	}
 	if (r == 0)
-		r = overlay_open_file(o, "data", O_CREAT, &o->data, err);
+		r = find_data(o, err);
 	if (r == 0)
 		r = take_up(o, err);
 	if (r)

@@ -6,6 +6,7 @@
  *   overlay_live.c    .live: the bits that count while the machine runs
  *   overlay_sync.c    what a sync has to make durable; bringing .bits up to date ("checkpoint")
  *   overlay_log.c     .log: small syncs between two checkpoints
+ *   overlay_verify.c  are the files what they must be?
  *
  * Locks, in the order in which they are taken: files, syncing, then lock or noting.
  */
@@ -73,6 +74,7 @@ struct pending {
 struct kept {
 	uint64_t size, cut;
 	uint64_t generation; /* of the records in .log that count */
+	uint32_t version; /* of the layout */
 	uint64_t broken; /* errno of the sync that failed; 0: none did */
 };
 
@@ -95,6 +97,7 @@ struct overlay {
 	unsigned small_syncs;     /* so far: the first ones are not worth a log */
 	uint8_t *record;          /* room to make one */
 	struct kept kept;
+	uint64_t end_bits;        /* no bit is set from this block on; as the files were found */
 	bool recovered;           /* after another boot; does not change once it is open */
 	bool durable;             /* a checkpoint was begun, so .bits may say something after a power cut */
 	bool names_new;           /* the folder was not synced since the files were made */
@@ -115,12 +118,14 @@ int overlay_path(char *ret, size_t size, const char *dir, uint64_t number, const
 		 struct error *err);
 int overlay_open_file(const struct overlay *, const char *kind, int flags, int *ret, struct error *err);
 int overlay_put_header(struct overlay *, struct error *err); /* `kept`, into .bits */
+int overlay_check_data(struct overlay *, uint64_t blocks, struct error *err); /* are there bytes for all bits below this block? */
 int overlay_void(struct overlay *, struct error *err); /* .bits says nothing from now on, durably */
 
 /* --- overlay_live.c --- */
 int live_make(struct overlay *, struct error *err);    /* empty, and not trusted yet */
 int live_sign(struct overlay *, struct error *err);    /* from now on it counts */
 int live_find(struct overlay *, struct error *err);    /* 1: not there, or not of this boot */
+int live_left(struct overlay *, struct error *err);    /* is one of this boot there that has bits? 1 or 0 */
 int live_rebuild(struct overlay *, struct error *err); /* out of .bits */
 void live_close(struct overlay *);
 /* The window of a chunk if its bits are allocated, else NULL. */

@@ -203,6 +203,15 @@ static bool is_ours(const struct overlay *o, const uint8_t *page, const uint8_t 
 	       get_le64(page + BITS_AT_NUMBER) == o->number && memcmp(page + LIVE_AT_BOOT, boot, BOOT_SIZE) == 0;
 }
 
+static void count_bits(struct overlay *o, uint64_t page, unsigned i, uint16_t bits)
+{
+	if (!bits)
+		return;
+	o->blocks += (unsigned)__builtin_popcount(bits);
+	unsigned last = 31 - (unsigned)__builtin_clz(bits);
+	o->end_bits = MAX(o->end_bits, (page * PAGE_CHUNKS + i) * CHUNK_BLOCKS + last + 1);
+}
+
 static int load_live_page(struct overlay *o, uint64_t page, struct error *err)
 {
 	struct window *w;
@@ -212,8 +221,8 @@ static int load_live_page(struct overlay *o, uint64_t page, struct error *err)
 	mark_page(o, MARK_ALLOCATED, page);
 	mark_page(o, MARK_SET, page);
 	_Atomic uint16_t *bits = page_bits(o, page);
-	for (uint64_t i = 0; i < PAGE_CHUNKS; i++)
-		o->blocks += (unsigned)__builtin_popcount(atomic_load(&bits[i]));
+	for (unsigned i = 0; i < PAGE_CHUNKS; i++)
+		count_bits(o, page, i, le16toh(atomic_load(&bits[i])));
 	return 0;
 }
 
@@ -249,6 +258,26 @@ int live_find(struct overlay *o, struct error *err)
 	return r ? r : each_page(o, o->bits, mark_kept_page, err);
 }
 
+static int has_bits(struct overlay *o, uint64_t page, struct error *err)
+{
+	uint16_t bits[PAGE_CHUNKS];
+	(void)err;
+	return io_pread(o->live, bits, sizeof bits, BITS_HEADER + page * BITS_PAGE) == 0 && !is_zero(bits, sizeof bits);
+}
+
+/* Before version 3 it was not made void with .bits: then it tells nothing. */
+int live_left(struct overlay *o, struct error *err)
+{
+	uint8_t page[BITS_HEADER], boot[BOOT_SIZE];
+	int r = boot_id(boot, err);
+	if (r || overlay_open_file(o, "live", 0, &o->live, NULL))
+		return r;
+	if (io_pread(o->live, page, sizeof page, 0) == 0 && is_ours(o, page, boot) && get_le32(page + BITS_AT_VERSION) >= 3)
+		r = each_page(o, o->live, has_bits, err);
+	close(steal_fd(&o->live));
+	return r;
+}
+
 static int copy_page(struct overlay *o, uint64_t page, struct error *err)
 {
 	uint16_t from[PAGE_CHUNKS];
@@ -262,7 +291,7 @@ static int copy_page(struct overlay *o, uint64_t page, struct error *err)
 	_Atomic uint16_t *bits = page_bits(o, page);
 	for (unsigned i = 0; i < PAGE_CHUNKS; i++) {
 		atomic_store(&bits[i], from[i]);
-		o->blocks += (unsigned)__builtin_popcount(from[i]);
+		count_bits(o, page, i, le16toh(from[i]));
 	}
 	return 0;
 }

@@ -242,7 +242,8 @@ static int put_cleared(struct overlay *o, struct error *err)
 /* Step 4: write what is new. */
 static int put_header(struct overlay *o, const struct pending *p, bool *ret_any, struct error *err)
 {
-	struct kept next = { p->size, p->cut, o->kept.generation + (o->log_at > 0), o->kept.broken };
+	struct kept next = { p->size, p->cut, o->kept.generation + (o->log_at > 0), o->kept.version,
+			     o->kept.broken };
 	if (next.size == o->kept.size && next.cut == o->kept.cut && next.generation == o->kept.generation)
 		return 0;
 	o->kept = next;

@@ -324,6 +324,7 @@ errno_text() {
 	EEXIST) echo 'File exists' ;;
 	EFBIG) echo 'File too large' ;;
 	EINVAL) echo 'Invalid argument' ;;
+	EIO) echo 'Input/output error' ;;
 	EISDIR) echo 'Is a directory' ;;
 	ENAMETOOLONG) echo 'File name too long' ;;
 	ENOENT) echo 'No such file or directory' ;;

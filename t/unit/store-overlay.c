@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/num.h"
 #include "powercut.h"
 #include "store/overlay.h"
 #include "tap.h"
@@ -142,6 +143,72 @@ static void test_damage(void)
 	snprintf(to, sizeof to, "%s/8.bits", dir);
 	ok(rename(from, to) == 0, "under another number");
 	is_int(overlay_open(&o, dir, 8, NULL), ERR_DAMAGED, "is not that disk's");
+}
+
+static void path_of(char ret[4300], uint64_t number, const char *kind)
+{
+	snprintf(ret, 4300, "%s/%d.%s", dir, (int)number, kind);
+}
+
+static void shorten(uint64_t number, const char *kind, off_t size)
+{
+	char path[4300];
+	path_of(path, number, kind);
+	if (truncate(path, size))
+		bail("cannot shorten %s", path);
+}
+
+static void put_version(uint64_t number, const char *kind, uint8_t version)
+{
+	char path[4300];
+	path_of(path, number, kind);
+	int fd = open(path, O_WRONLY);
+	if (fd < 0 || pwrite(fd, &version, 1, 8) != 1)
+		bail("cannot write %s", path);
+	close(fd);
+}
+
+static void test_lost_files(void)
+{
+	static uint8_t buf[CHUNK_SIZE];
+	char path[4300];
+	struct error err;
+	struct overlay *o = open_one(9);
+	memset(buf, 3, sizeof buf);
+	ok(overlay_write(o, buf, sizeof buf, 0, NULL) == 0 && overlay_zero(o, 5 * CHUNK_SIZE, CHUNK_SIZE, NULL) == 0, "bytes, and zeros at the end");
+	is_int(overlay_verify(o, &err), 0, "its files are whole");
+	is_int(overlay_verify_bytes(o, &err), 0, "and can be read");
+	overlay_close(o);
+	o = open_one(9);
+	overlay_close(o);
+	shorten(9, "data", 5 * CHUNK_SIZE);
+	is_int(overlay_open(&o, dir, 9, &err), ERR_DAMAGED, "a file that ends before its last bit is damage, also where there were zeros: %s", err.text);
+	put_version(9, "bits", 2);
+	put_version(9, "live", 2);
+	o = open_one(9);
+	ok(overlay_bytes(o) == 2 * CHUNK_SIZE && overlay_read(o, buf, CHUNK_SIZE, 5 * CHUNK_SIZE, NULL) == 0 && is_zero(buf, CHUNK_SIZE),
+	   "but not in one of an earlier version, which had no bytes for them");
+	is_int(overlay_sync(o, NULL), 0, "from the next sync on it is of this version");
+	overlay_close(o);
+	shorten(9, "data", 0);
+	is_int(overlay_open(&o, dir, 9, &err), ERR_DAMAGED, "an empty file is damage");
+	path_of(path, 9, "data");
+	unlink(path);
+	is_int(overlay_open(&o, dir, 9, &err), ERR_DAMAGED, "and a missing one");
+	ok(!exists("9.data"), "which is not made");
+	o = open_one(10);
+	is_int(overlay_write(o, buf, BLOCK_SIZE, 0, NULL), 0, "another one");
+	path_of(path, 10, "data");
+	unlink(path);
+	is_int(overlay_verify(o, &err), ERR_DAMAGED, "whose bytes go from under it: %s", err.text);
+	overlay_close(o);
+	o = open_one(11);
+	is_int(overlay_write(o, buf, BLOCK_SIZE, 0, NULL), 0, "one more");
+	overlay_close(o);
+	path_of(path, 11, "bits");
+	unlink(path);
+	is_int(overlay_open(&o, dir, 11, &err), ERR_DAMAGED, "without its bits it is damage, too: %s", err.text);
+	ok(exists("11.data"), "and the bytes are not removed");
 }
 
 struct part {
@@ -469,6 +536,7 @@ int main(void)
 	test_bits();
 	test_two_halves();
 	test_damage();
+	test_lost_files();
 	test_threads();
 	snprintf(power_dir, sizeof power_dir, "%s/power", dir);
 	mkdir(power_dir, 0700);
