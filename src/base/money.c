@@ -30,21 +30,27 @@ int money_parse(const char *text, money *ret)
 	return 0;
 }
 
-static char *decimal_text(int64_t value, int places, char ret[MONEY_TEXT_SIZE])
+/* The last digits come first. */
+static char *decimal_text(__int128 value, int places, char ret[MONEY_TEXT_SIZE])
 {
-	uint64_t unit = 1, n = value < 0 ? -(uint64_t)value : (uint64_t)value;
-	for (int i = 0; i < places; i++)
-		unit *= 10;
-	int len = snprintf(ret, MONEY_TEXT_SIZE, "%s%llu.%0*llu", value < 0 ? "-" : "", (unsigned long long)(n / unit), places,
-			   (unsigned long long)(n % unit));
-	while (ret[len - 1] == '0')
-		ret[--len] = 0;
-	if (ret[len - 1] == '.')
-		ret[--len] = 0;
-	return ret;
+	char *at = ret + MONEY_TEXT_SIZE - 1;
+	unsigned __int128 n = value < 0 ? -(unsigned __int128)value : (unsigned __int128)value;
+	bool any = false;
+	*at = 0;
+	for (int digit = 0; n || digit <= places; digit++, n /= 10) {
+		if (digit == places && any)
+			*--at = '.';
+		any = any || n % 10;
+		if (any || digit >= places)
+			*--at = (char)('0' + n % 10);
+	}
+	if (value < 0)
+		*--at = '-';
+	return memmove(ret, at, (size_t)(ret + MONEY_TEXT_SIZE - at));
 }
 
 char *money_text(money m, char ret[MONEY_TEXT_SIZE]) { return decimal_text(m, MONEY_PLACES, ret); }
+char *money_total_text(money_total m, char ret[MONEY_TEXT_SIZE]) { return decimal_text(m, MONEY_PLACES, ret); }
 char *quantity_text(quantity q, char ret[MONEY_TEXT_SIZE]) { return decimal_text(q, QUANTITY_PLACES, ret); }
 
 static int fits(__int128 value, int64_t *ret)

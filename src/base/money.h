@@ -16,16 +16,18 @@
 
 typedef int64_t money;
 typedef int64_t quantity;
+typedef __int128 money_total; /* of as many amounts as there may ever be: it always fits */
 
 #define MONEY_ONE INT64_C(1000000)
 #define QUANTITY_ONE INT64_C(1000000000)
-#define MONEY_TEXT_SIZE 32
+#define MONEY_TEXT_SIZE 48
 
 /* Digits, and at most six more after a point: "5", "0.25". -EINVAL for anything else, signs and blanks too; -ERANGE above a billion. */
 int money_parse(const char *text, money *ret) MUST_USE;
 
 /* "5", "0.25", "-0.1": the shortest that is exact; returns ret. */
 char *money_text(money, char ret[MONEY_TEXT_SIZE]);
+char *money_total_text(money_total, char ret[MONEY_TEXT_SIZE]);
 char *quantity_text(quantity, char ret[MONEY_TEXT_SIZE]);
 
 /* rate × quantity, rounded to a millionth. */

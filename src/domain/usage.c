@@ -27,7 +27,7 @@ struct row {
 	char account_name[PLACE_NAME_MAX + 1], region_name[PLACE_NAME_MAX + 1];
 	uint64_t count, stored;
 	quantity quantity;
-	money amount;
+	money_total amount;
 };
 
 struct table {
@@ -137,8 +137,8 @@ static int merge_into(struct row *to, const struct row *from)
 	}
 	to->count += from->count;
 	to->stored += from->stored;
-	int r = quantity_add(&to->quantity, from->quantity);
-	return r ? r : money_add(&to->amount, from->amount);
+	to->amount += from->amount;
+	return quantity_add(&to->quantity, from->quantity);
 }
 
 static int sort_and_merge(struct table *t)
@@ -229,13 +229,13 @@ static void add_line(struct buf *b, bool all, bool now, const struct row *row)
 	if (all)
 		buf_addf(b, "%-16s ", row->account_name);
 	buf_addf(b, COLUMNS, row->region_name, bill_kind_name((enum bill_kind)row->kind), name_of(row, what), count, stored, months, hours,
-		 money_text(row->amount, amount));
+		 money_total_text(row->amount, amount));
 }
 
 static int add_lines(struct buf *b, const struct table *t, const char *currency)
 {
 	char amount[MONEY_TEXT_SIZE];
-	money sum = 0;
+	money_total sum = 0;
 	int r = 0;
 	if (t->scope->all)
 		buf_addf(b, "%-16s ", "account");
@@ -243,10 +243,9 @@ static int add_lines(struct buf *b, const struct table *t, const char *currency)
 	for (size_t i = 0; i < t->count && !r; i++) {
 		r = name_row(t->txn, &t->rows[i]);
 		add_line(b, t->scope->all, t->now, &t->rows[i]);
-		if (!r)
-			r = money_add(&sum, t->rows[i].amount);
+		sum += t->rows[i].amount;
 	}
-	buf_addf(b, "total: %s %s\n", money_text(sum, amount), currency);
+	buf_addf(b, "total: %s %s\n", money_total_text(sum, amount), currency);
 	return r;
 }
 

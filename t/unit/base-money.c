@@ -36,6 +36,8 @@ static void test_text(void)
 	is_str(money_text(-1, t), "-0.000001", "below zero");
 	is_str(money_text(10000000, t), "10", "a zero before the point stays");
 	is_str(money_text(INT64_MIN, t), "-9223372036854.775808", "the least");
+	is_str(money_total_text((money_total)INT64_MAX * INT64_MAX, t), "85070591730234615847396907784232.501249",
+	       "a total of more than 63 bits");
 	is_str(quantity_text(1, t), "0.000000001", "a billionth");
 	is_str(quantity_text(INT64_MAX, t), "9223372036.854775807", "the most");
 }

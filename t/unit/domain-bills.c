@@ -21,6 +21,7 @@
 #include "domain/policy.h"
 #include "domain/price.h"
 #include "domain/runs.h"
+#include "domain/usage.h"
 
 #define SECOND INT64_C(1000000000)
 #define HOUR (3600 * SECOND)
@@ -638,6 +639,27 @@ static void test_removed(void)
 	is_str(b.lines[0].region_name, "region-2", "for where");
 }
 
+/* ---- sums ---- */
+
+static void test_huge_prices(void)
+{
+	AUTO_BUF struct buf text = BUF_INIT;
+	struct bill_scope scope = { .all = true };
+	struct cat_txn *txn;
+	struct error err;
+	new_store("huge");
+	for (int i = 0; i < 20; i++)
+		start("999999999.999999 hour", "");
+	go(20 * DAY);
+	if (cat_begin(service.catalog, &txn, &err))
+		bail("%s", err.text);
+	is_int(usage_text(txn, month_now(), &scope, &text), 0, "usage is told, although the sum of the prices has more than 63 bits");
+	cat_end(&txn);
+	/* 20 servers, 480 hours, and what each of them runs for in the region */
+	ok(text.data && strstr(text.data, "total: 9600000002399.9904 "), "the total is right: %s",
+	   text.data && strstr(text.data, "total") ? strstr(text.data, "total") : "none");
+}
+
 /* ---- CSV ---- */
 
 static int rename_thing(struct cat_txn *txn, void *arg, struct error *err)
@@ -679,6 +701,7 @@ int main(void)
 	test_once_and_month();
 	test_installed_anew();
 	test_removed();
+	test_huge_prices();
 	test_csv();
 	catalog_close(service.catalog);
 	return done_testing();
