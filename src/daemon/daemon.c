@@ -212,6 +212,7 @@ static int begin_to_serve(struct daemon *d, struct error *err)
 {
 	struct keep_message ready = { .kind = KEEP_READY };
 	d->control = control_new(d, FIRST_REQUEST_MS);
+	front_rights_changed(d->front);
 	sessions_start(front_sessions(d->front));
 	int r = keep_send(d->channel, &ready, -1);
 	if (r)

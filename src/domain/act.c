@@ -126,6 +126,8 @@ static int find_answer(struct act *a, struct error *err)
 void act_tell(const struct act *a)
 {
 	const struct service_events *e = &a->service->events;
+	if (a->account_changed && e->rights)
+		e->rights(e->ctx);
 	for (unsigned i = 0; i < a->n_events; i++)
 		if (a->events[i].name[0] && e->entry)
 			e->entry(e->ctx, a->events[i].seers, a->events[i].node, a->events[i].name);

@@ -37,6 +37,7 @@ struct seers {
 struct service_events {
 	void (*entry)(void *ctx, struct seers, uint64_t parent, const char *name); /* this name means something else now */
 	void (*inode)(void *ctx, struct seers, uint64_t node, bool content);      /* attributes (and content) of this node */
+	void (*rights)(void *ctx);                                  /* accounts have changed: rights are looked up again */
 	bool (*is_written)(void *ctx, uint64_t disk);               /* a question: has somebody this disk open for writing? */
 	void *ctx;
 };

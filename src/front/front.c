@@ -129,6 +129,8 @@ static void on_inode(void *ctx, struct seers seers, uint64_t node, bool content)
 	notify_inode(f->sessions, &(struct audience){ is_seer, &search }, node, content ? 0 : -1, 0);
 }
 
+static void on_rights(void *ctx) { front_rights_changed(ctx); }
+
 /* Every file that was open is opened again before anything is collected: what they read must stay. */
 static int take_up(void *ctx, const struct hold_handle *h)
 {
@@ -158,7 +160,7 @@ int front_new(struct front **ret, struct service *s, struct hold *hold, const st
 		front_free(f);
 		return r;
 	}
-	s->events = (struct service_events){ on_entry, on_inode, is_written, f };
+	s->events = (struct service_events){ .entry = on_entry, .inode = on_inode, .rights = on_rights, .is_written = is_written, .ctx = f };
 	(void)hold_handle_each(hold, take_up, f); /* a disk that is gone is found out when it is read */
 	*ret = f;
 	return 0;

@@ -17,6 +17,9 @@ struct front_hooks {
 };
 int front_new(struct front **ret, struct service *, struct hold *, const struct front_hooks *, struct error *err) MUST_USE;
 struct sessions *front_sessions(struct front *);
+/* Accounts have changed, or may have while nobody was there to notice (all mounts of a predecessor were added): kernels of mounts that
+ * lost a right forget all names, and the bytes of all files that are open there. */
+void front_rights_changed(struct front *);
 /* Ends sessions (see sessions_free), lets go of everything that is open. */
 void front_free(struct front *);
 

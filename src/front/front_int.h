@@ -34,7 +34,8 @@ struct view {
 	struct view *next;    /* front.views */
 	pthread_mutex_t lock; /* guards what follows */
 	uint64_t rights_of;   /* service.account_changes when its rights were read, plus 1; 0: never */
-	bool is_operator, is_vendor, exists;
+	bool is_operator, is_vendor, belongs;
+	bool lost;            /* a right, since its kernel was last told to forget */
 	struct habits habits;
 };
 
@@ -53,7 +54,13 @@ struct ask {
 };
 bool ask_begin(struct ask *, fuse_req_t req, const char *operation, uint64_t node, const char *name);
 /* The same for requests that are judged by an open file's owner, whoever sends them. */
-void ask_begin_file(struct ask *, fuse_req_t req, const char *operation, uint64_t node);
+bool ask_begin_file(struct ask *, fuse_req_t req, const char *operation, uint64_t node);
+/* RELEASE is never refused. False: the mount has lost its rights, and nothing that was written becomes available by this close. */
+bool ask_begin_release(struct ask *, fuse_req_t req, uint64_t node);
+
+/* ---- rights.c: a mount's rights are those of its account, as long as the uid that was proved when it was attached belongs to it. */
+/* Takes the rights of now. -EACCES with a sentence when there are none any more. */
+int view_rights(struct view *, struct who *ret, struct error *err) MUST_USE;
 
 /* Whose rights a request for an open file has: its opener's, less what their account has lost since. */
 static inline struct who judged(const struct ask *a, const struct file *f)

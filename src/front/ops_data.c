@@ -76,7 +76,8 @@ void op_read(fuse_req_t req, fuse_ino_t node, size_t size, off_t offset, struct 
 {
 	struct ask a;
 	struct file *f = NULL;
-	ask_begin_file(&a, req, "read", node);
+	if (!ask_begin_file(&a, req, "read", node))
+		return;
 	int r = file_get(a.front, a.who.conn, fi->fh, node, &f, &a.err);
 	if (r)
 		reply_error(&a, r);
@@ -251,7 +252,8 @@ void op_write(fuse_req_t req, fuse_ino_t node, const char *buf, size_t size, off
 {
 	struct ask a;
 	struct file *f = NULL;
-	ask_begin_file(&a, req, "write", node);
+	if (!ask_begin_file(&a, req, "write", node))
+		return;
 	int r = file_get(a.front, a.who.conn, fi->fh, node, &f, &a.err);
 	if (!r)
 		r = write_file(&a, f, buf, size, offset);
@@ -302,7 +304,8 @@ void op_fallocate(fuse_req_t req, fuse_ino_t node, int mode, off_t offset, off_t
 {
 	struct ask a;
 	struct file *f = NULL;
-	ask_begin_file(&a, req, "fallocate", node);
+	if (!ask_begin_file(&a, req, "fallocate", node))
+		return;
 	int r = file_get(a.front, a.who.conn, fi->fh, node, &f, &a.err);
 	if (!r)
 		r = f->kind == FILE_IS_DISK ? allocate(&a, f, mode, (uint64_t)offset, (uint64_t)len) : -EOPNOTSUPP;
@@ -332,7 +335,8 @@ void op_lseek(fuse_req_t req, fuse_ino_t node, off_t offset, int whence, struct 
 	struct ask a;
 	struct file *f = NULL;
 	uint64_t at = 0;
-	ask_begin_file(&a, req, "lseek", node);
+	if (!ask_begin_file(&a, req, "lseek", node))
+		return;
 	int r = file_get(a.front, a.who.conn, fi->fh, node, &f, &a.err);
 	if (!r)
 		r = seek(&a, f, (uint64_t)offset, whence == SEEK_DATA, &at);
@@ -457,7 +461,8 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t node_in, off_t off_in, struct
 	struct file *from = NULL, *to = NULL;
 	uint64_t done = 0;
 	(void)flags;
-	ask_begin_file(&a, req, "copy", node_out);
+	if (!ask_begin_file(&a, req, "copy", node_out))
+		return;
 	int r = file_get(a.front, a.who.conn, fi_in->fh, node_in, &from, &a.err);
 	if (!r)
 		r = file_get(a.front, a.who.conn, fi_out->fh, node_out, &to, &a.err);

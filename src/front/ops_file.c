@@ -199,13 +199,13 @@ static int flush_text(struct ask *a, struct file *f)
 	return r ? r : note_setting(a, f);
 }
 
-static int flush_disk(struct ask *a, struct file *f)
+static int flush_disk(struct ask *a, struct file *f, bool belongs)
 {
 	uint32_t marks = file_marks(a->front, f);
 	struct who writer = judged(a, f);
 	if (!(marks & (MARK_WROTE | MARK_BROKEN | MARK_JUDGED)))
 		return 0;
-	enum upload_end end = marks & MARK_BROKEN		 ? UPLOAD_BROKEN
+	enum upload_end end = marks & MARK_BROKEN || !belongs	 ? UPLOAD_BROKEN
 			      : process_was_killed(a->who.pid) ? UPLOAD_KILLED
 			      : marks & MARK_COPIED	       ? UPLOAD_COPIED
 							       : UPLOAD_CLOSED;
@@ -225,10 +225,11 @@ void op_flush(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 {
 	struct ask a;
 	struct file *f = NULL;
-	ask_begin_file(&a, req, "close", node);
+	if (!ask_begin_file(&a, req, "close", node))
+		return;
 	int r = file_get(a.front, a.who.conn, fi->fh, node, &f, &a.err);
 	if (!r && f->writable)
-		r = f->kind == FILE_IS_DISK ? flush_disk(&a, f) : f->kind <= FILE_IS_CONFIG ? flush_text(&a, f) : 0;
+		r = f->kind == FILE_IS_DISK ? flush_disk(&a, f, true) : f->kind <= FILE_IS_CONFIG ? flush_text(&a, f) : 0;
 	file_put(a.front, &f);
 	reply_done(&a, r);
 }
@@ -238,9 +239,9 @@ void op_release(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 {
 	struct ask a;
 	struct file *f = NULL;
-	ask_begin_file(&a, req, "close", node);
+	bool belongs = ask_begin_release(&a, req, node);
 	if (file_get(a.front, a.who.conn, fi->fh, node, &f, NULL) == 0 && f->kind == FILE_IS_DISK && f->writable &&
-	    (file_marks(a.front, f) & MARK_WROTE) && flush_disk(&a, f))
+	    (file_marks(a.front, f) & MARK_WROTE) && flush_disk(&a, f, belongs))
 		a.err.text[0] = 0;
 	file_put(a.front, &f);
 	file_close(a.front, a.who.conn, fi->fh);
@@ -252,7 +253,8 @@ void op_fsync(fuse_req_t req, fuse_ino_t node, int data, struct fuse_file_info *
 	struct ask a;
 	struct file *f = NULL;
 	(void)data;
-	ask_begin_file(&a, req, "fsync", node);
+	if (!ask_begin_file(&a, req, "fsync", node))
+		return;
 	int r = file_get(a.front, a.who.conn, fi->fh, node, &f, &a.err);
 	if (!r && f->kind == FILE_IS_DISK && f->disk) {
 		session_blocking_begin();

@@ -15,33 +15,12 @@
 
 /* ---- who asks ------------------------------------------------------------------------------------ */
 
-/* The number is read first: a change that comes in between is seen the next time. */
-static void read_rights(struct view *v)
-{
-	v->rights_of = v->front->service->account_changes + 1;
-	v->exists = service_rights(v->front->service, v->conn->account, &v->is_operator, &v->is_vendor);
-}
-
-static bool take_rights(struct view *v, struct who *ret)
-{
-	WITH_LOCK(&v->lock);
-	if (v->rights_of != v->front->service->account_changes + 1)
-		read_rights(v);
-	ret->is_operator = v->is_operator;
-	ret->is_vendor = v->is_vendor;
-	return v->exists;
-}
-
-bool view_is_operator(struct view *v)
-{
-	struct who rights = { 0 };
-	return take_rights(v, &rights) && rights.is_operator;
-}
-
 /* May a process of this uid use this mount? The mount's rights are its account's; a uid can only narrow them. */
-static bool uid_belongs(struct view *v, uint32_t uid)
+static int judge_uid(struct view *v, uint32_t uid, struct error *err)
 {
-	return uid == v->conn->peer_uid || (uid != 0 && service_uid_belongs(v->front->service, uid, v->conn->account));
+	if (uid == v->conn->peer_uid || (uid != 0 && service_uid_belongs(v->front->service, uid, v->conn->account)))
+		return 0;
+	return fail(err, -EACCES, "uid %u does not belong to the account that this mount shows", uid);
 }
 
 static void begin(struct ask *a, fuse_req_t req, const char *operation, uint64_t node, const char *name)
@@ -55,24 +34,30 @@ static void begin(struct ask *a, fuse_req_t req, const char *operation, uint64_t
 			       .unique = r->unique, .resent = r->resent };
 }
 
-void ask_begin_file(struct ask *a, fuse_req_t req, const char *operation, uint64_t node)
+bool ask_begin_file(struct ask *a, fuse_req_t req, const char *operation, uint64_t node)
 {
 	begin(a, req, operation, node, NULL);
-	(void)take_rights(a->view, &a->who); /* the file was opened with the rights of then */
+	int r = view_rights(a->view, &a->who, &a->err);
+	if (r)
+		reply_error(a, r);
+	return r == 0;
+}
+
+bool ask_begin_release(struct ask *a, fuse_req_t req, uint64_t node)
+{
+	begin(a, req, "close", node, NULL);
+	return view_rights(a->view, &a->who, NULL) == 0;
 }
 
 bool ask_begin(struct ask *a, fuse_req_t req, const char *operation, uint64_t node, const char *name)
 {
 	begin(a, req, operation, node, name);
-	if (!take_rights(a->view, &a->who)) {
-		reply_error(a, fail(&a->err, -EACCES, "the account of this mount does not exist any more"));
-		return false;
-	}
-	if (!uid_belongs(a->view, a->who.uid)) {
-		reply_error(a, fail(&a->err, -EACCES, "uid %u does not belong to the account that this mount shows", a->who.uid));
-		return false;
-	}
-	return true;
+	int r = view_rights(a->view, &a->who, &a->err);
+	if (!r)
+		r = judge_uid(a->view, a->who.uid, &a->err);
+	if (r)
+		reply_error(a, r);
+	return r == 0;
 }
 
 /* ---- refusals -------------------------------------------------------------------------------------- */
