@@ -46,6 +46,10 @@ void files_free(struct front *front)
 		}
 		pthread_mutex_destroy(&all->shards[i].lock);
 	}
+	for (struct kept_open *o; (o = all->opens);) {
+		all->opens = o->next;
+		free(o);
+	}
 	free(all);
 	front->files = NULL;
 }

@@ -25,6 +25,7 @@ enum {
 	MARK_COPIED = 32, /* … and they were copied to the end of the data there */
 	MARK_PARTIAL = 8, /* a setting's text that is no value yet is only in the daemon's memory */
 	MARK_WHOLE = 64,  /* its moment is all of its disk, which does not change any more; its opener may read it, whatever becomes of the image */
+	MARK_SOUGHT = 128, /* it was asked where its data are: no cp of 9.0 or 9.1 has it open */
 	MARK_JUDGED = 16, /* a FLUSH is at it: should the daemon die of it, the FLUSH that is sent again begins anew */
 };
 

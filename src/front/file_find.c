@@ -1,8 +1,48 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* file_find: open files by what they are of, and by whom. */
+#include <fcntl.h>
+#include <stdlib.h>
+
 #include "base/cleanup.h"
 #include "front/file_int.h"
 #include "front/front_int.h"
+
+/* ---- what was open when this daemon began --------------------------------------------------------------- */
+
+void kept_open_add(struct files *all, const struct hold_handle *h)
+{
+	struct kept_open *o = calloc(1, sizeof *o);
+	if (!o)
+		abort();
+	*o = (struct kept_open){ h->conn, h->pid, (int)h->flags, h->fh, h->node, all->opens };
+	all->opens = o;
+}
+
+static bool is_still_open(struct front *front, const struct kept_open *o, uint32_t but_marked)
+{
+	struct hold_handle h;
+	return hold_handle_get(front->hold, o->conn, o->fh, &h) && !(h.marks & but_marked);
+}
+
+static bool was_opened_by_cp(struct front *front, uint32_t conn, uint64_t node, uint32_t pid)
+{
+	for (const struct kept_open *o = front->files->opens; o; o = o->next)
+		if (o->node == node && o->pid == pid && o->conn == conn && habit_opens_like_cp(o->flags) &&
+		    is_still_open(front, o, MARK_SOUGHT))
+			return true;
+	return false;
+}
+
+static unsigned add_opened(struct front *front, uint32_t pid, uint32_t also, bool writable, uint64_t *ret, unsigned n, unsigned max)
+{
+	for (const struct kept_open *o = front->files->opens; o && n < max; o = o->next)
+		if (o->pid && (o->pid == pid || o->pid == also) && ((o->flags & O_ACCMODE) != O_RDONLY) == writable &&
+		    is_still_open(front, o, 0))
+			ret[n++] = o->node;
+	return n;
+}
+
+/* ---- what is open ------------------------------------------------------------------------------------- */
 
 /* The first file for which `is` holds, referenced. */
 static bool find_such(struct front *front, bool (*is)(const struct file *, uint32_t conn, uint64_t arg), uint32_t conn, uint64_t arg,
@@ -83,7 +123,7 @@ bool file_is_open_by_cp(struct front *front, uint32_t conn, uint64_t node, uint3
 			if (f->conn == conn && f->node == node && f->who.pid == pid && f->like_cp && !f->sought)
 				return true;
 	}
-	return false;
+	return was_opened_by_cp(front, conn, node, pid);
 }
 
 unsigned files_of_process(struct front *front, const struct who *w, uint32_t also, bool writable, uint64_t *ret, unsigned max)
@@ -96,5 +136,5 @@ unsigned files_of_process(struct front *front, const struct who *w, uint32_t als
 			    (f->who.pid == w->pid || f->who.pid == also))
 				ret[n++] = f->node;
 	}
-	return n;
+	return add_opened(front, w->pid, also, writable, ret, n, max);
 }

@@ -23,6 +23,8 @@ void file_take_up(struct front *front, const struct hold_handle *h)
 {
 	unsigned s = shard_of(h->conn, h->fh);
 	struct kept_pin *p = h->pin ? calloc(1, sizeof *p) : NULL;
+	if (node_kind(h->node) == NODE_DISK)
+		kept_open_add(front->files, h);
 	if (!h->pin)
 		return;
 	if (!p)

@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/num.h"
+#include "domain/who.h"
+#include "keeper/hold.h"
 
 #define FILLS_FOR ((int64_t)2000000000)
 #define COPY_FOR ((int64_t)60000000000) /* between making a directory and bringing its link */
@@ -28,15 +30,6 @@ static struct trace *trace_of(struct habits *h, uint32_t pid, uint64_t image)
 	return t;
 }
 
-void habit_made(struct habits *h, uint32_t pid, uint64_t image)
-{
-	if (!pid)
-		return;
-	WITH_LOCK(&h->lock);
-	struct trace *t = trace_of(h, pid, image);
-	t->made = t->fills = true;
-}
-
 void habit_fills(struct habits *h, uint32_t pid, uint64_t image)
 {
 	if (!pid)
@@ -52,29 +45,26 @@ static uint64_t sum_of(const char *text)
 	return get_le64(h.b);
 }
 
-void habit_read_link(struct habits *h, uint32_t pid, uint64_t image, const char *text)
+void habit_read_link(struct habits *h, struct hold *hold, const struct who *w, uint64_t image, const char *text)
 {
-	uint64_t sum = sum_of(text);
-	if (!pid)
+	struct hold_read read = { w->conn, w->pid, image, sum_of(text), clock_mono() };
+	if (!w->pid)
 		return;
+	hold_read_add(hold, &read);
 	WITH_LOCK(&h->lock);
-	trace_of(h, pid, image)->link = sum;
+	trace_of(h, w->pid, image)->link = read.sum;
 }
 
-bool habit_brings_link(struct habits *h, uint32_t pid, uint64_t image, const char *text)
+bool habit_brings_link(struct habits *h, struct hold *hold, const struct who *w, uint64_t image, const char *text)
 {
-	uint64_t sum = sum_of(text);
-	bool made = false, read = false;
+	struct hold_read read = { w->conn, w->pid, image, sum_of(text), clock_mono() - COPY_FOR };
+	if (!w->pid)
+		return false;
 	WITH_LOCK(&h->lock);
-	int64_t now = clock_mono();
-	for (unsigned i = 0; pid && i < TRACES; i++) {
-		const struct trace *t = &h->traces[i];
-		if (t->pid != pid || now - t->at >= COPY_FOR)
-			continue;
-		made |= t->image == image && t->made;
-		read |= t->image != image && t->link == sum;
-	}
-	return made && read;
+	for (const struct trace *t = h->traces; t < h->traces + TRACES; t++)
+		if (t->pid == w->pid && t->at > read.time && t->image != image && t->link == read.sum)
+			return true;
+	return hold_read_find(hold, &read);
 }
 
 bool habit_fills_another(struct habits *h, uint32_t pid, uint64_t image)

@@ -319,6 +319,8 @@ static int seek(struct ask *a, struct file *f, uint64_t offset, bool data, uint6
 	struct who reader = judged(a, f);
 	if (f->kind != FILE_IS_DISK)
 		return -EINVAL;
+	if (!f->sought)
+		file_mark(a->front, f, MARK_SOUGHT, 0);
 	f->sought = true;
 	/* Where its data are is to be seen by whoever sees it, for as long as they do. */
 	int r = f->read_noted ? 0 : tree_disk(a->front->service, &reader, f->node, &d, &a->err);

@@ -211,7 +211,7 @@ void op_readlink(fuse_req_t req, fuse_ino_t node)
 		return;
 	}
 	if (node_is_in_image(node) && node_slot(node) == SLOT_LINK)
-		habit_read_link(&a.view->habits, a.who.pid, node_number(node), text);
+		habit_read_link(&a.view->habits, a.front->hold, &a.who, node_number(node), text);
 	fuse_reply_readlink(req, text);
 }
 
@@ -225,7 +225,7 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	int r = act_mkdir(a.front->service, &a.who, parent, name, &e, &a.err);
 	/* Into a directory that it has just made, cp copies without looking there first. */
 	if (!r && node_is_in_image(e.node))
-		habit_made(&a.view->habits, a.who.pid, node_number(e.node));
+		habit_fills(&a.view->habits, a.who.pid, node_number(e.node));
 	reply_entry(&a, r, &e);
 }
 
@@ -243,13 +243,19 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 		reply_done(&a, act_rmdir(a.front->service, &a.who, parent, name, &a.err));
 }
 
+static bool made_directory(struct ask *a, uint64_t node)
+{
+	struct image i;
+	return node_is_in_image(node) && tree_image(a->front->service, &a->who, node, &i, NULL) == 0 && market_is_copying(&a->who, &i);
+}
+
 void op_symlink(fuse_req_t req, const char *text, fuse_ino_t parent, const char *name)
 {
 	struct ask a;
 	struct entry e;
 	if (!ask_begin(&a, req, "symlink", parent, name))
 		return;
-	a.who.brings_link = node_is_in_image(parent) && habit_brings_link(&a.view->habits, a.who.pid, node_number(parent), text);
+	a.who.brings_link = made_directory(&a, parent) && habit_brings_link(&a.view->habits, a.front->hold, &a.who, node_number(parent), text);
 	reply_entry(&a, act_symlink(a.front->service, &a.who, parent, name, text, &e, &a.err), &e);
 }
 

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "domain/rights.h"
 #include "front/front_int.h"
 
 /* Names and attributes of what lasts are cached this long; kernels are told when they change. */
@@ -130,10 +131,11 @@ static uint64_t attr_stored(struct ask *a, const struct entry *e)
 	struct tree_disk d;
 	if (node_kind(e->node) != NODE_DISK || !a->who.pid || e->stored >= e->size ||
 	    !file_is_open_by_cp(a->front, a->who.conn, e->node, a->who.pid) ||
-	    tree_disk(a->front->service, &a->who, e->node, &d, NULL) ||
-	    !habit_fills_another(&a->view->habits, a->who.pid, d.image.node))
+	    tree_disk(a->front->service, &a->who, e->node, &d, NULL))
 		return e->stored;
-	return e->size;
+	bool copies = habit_fills_another(&a->view->habits, a->who.pid, d.image.node) ||
+		      may_now(a->front->service, &a->who, MAY_READ, &d.image, NULL);
+	return copies ? e->size : e->stored;
 }
 
 static struct timespec to_time(int64_t ns)

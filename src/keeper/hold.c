@@ -74,6 +74,7 @@ int hold_map(struct hold **ret, int fd, struct error *err)
 		return fail(err, -ENOMEM, "There is no memory for the table of open files");
 	pthread_rwlock_init(&h->handles_lock, NULL);
 	pthread_mutex_init(&h->why_lock, NULL);
+	pthread_mutex_init(&h->reads_lock, NULL);
 	h->memory = mmap(NULL, sizeof *h->memory, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (h->memory == MAP_FAILED) {
 		h->memory = NULL;
@@ -88,6 +89,7 @@ int hold_map(struct hold **ret, int fd, struct error *err)
 		return r;
 	}
 	why_prepare(h);
+	reads_prepare(h);
 	count_suspects(h);
 	*ret = h;
 	return 0;
@@ -102,6 +104,7 @@ void hold_unmap(struct hold *h)
 		munmap(h->memory, sizeof *h->memory);
 	pthread_rwlock_destroy(&h->handles_lock);
 	pthread_mutex_destroy(&h->why_lock);
+	pthread_mutex_destroy(&h->reads_lock);
 	free(h);
 }
 

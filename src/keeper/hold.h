@@ -7,7 +7,8 @@
  * live in struct hold, not in the shared memory.
  *
  * It holds: the open file handles (a set: adding twice is adding once), the requests being carried out
- * (to find those that kill the daemon), and the last refusals for each uid (what .why shows).
+ * (to find those that kill the daemon), the last refusals for each uid (what .why shows), and the links that were read last (by which
+ * a program is known that copies them).
  */
 #ifndef IMAGEFS_KEEPER_HOLD_H
 #define IMAGEFS_KEEPER_HOLD_H
@@ -79,5 +80,17 @@ struct hold_why {
 #define WHY_KEPT 200
 void hold_why_add(struct hold *, const struct hold_why *); /* a ring for each uid; 32 uids, least recently refused goes */
 void hold_why_each(struct hold *, uint32_t uid, void (*each)(void *ctx, const struct hold_why *), void *ctx); /* oldest first */
+
+/* ---- links that were read: who makes one with the same text elsewhere copies it. The last READS_KEPT, of all programs. */
+#define READS_KEPT 256
+struct hold_read {
+	uint32_t conn, pid;
+	uint64_t image; /* whose link it is */
+	uint64_t sum;   /* of its text */
+	int64_t time;   /* monotonic, ns */
+};
+void hold_read_add(struct hold *, const struct hold_read *);
+/* Has this process read a link of this sum, in another image than this one, at this time or since? */
+bool hold_read_find(struct hold *, const struct hold_read *);
 
 #endif

@@ -46,6 +46,11 @@ struct why_ring {
 	struct hold_why why[WHY_KEPT];
 };
 
+struct link_read {
+	_Atomic uint64_t number; /* 0: absent */
+	struct hold_read read;
+};
+
 struct hold_memory {
 	uint64_t magic;
 	uint64_t size; /* of all this: another layout is another program's */
@@ -53,6 +58,7 @@ struct hold_memory {
 	struct flight flights[FLIGHTS_MAX];
 	struct suspect suspects[SUSPECTS_MAX];
 	struct why_ring rings[WHY_UIDS];
+	struct link_read reads[READS_KEPT];
 	struct slot slots[SLOTS];
 };
 
@@ -69,12 +75,16 @@ struct hold {
 	pthread_mutex_t why_lock;      /* guards memory->rings and: */
 	uint64_t why_number;           /* the last one given out */
 
+	pthread_mutex_t reads_lock;    /* guards memory->reads and: */
+	uint64_t read_number;          /* the last one given out */
+
 	_Atomic uint32_t suspects;     /* how many of memory->suspects are in use */
 };
 
 int handles_prepare(struct hold *) MUST_USE; /* -ENOMEM */
 void handles_release(struct hold *);
 void why_prepare(struct hold *);
+void reads_prepare(struct hold *);
 void hold_suspects_remove_conn(struct hold *, uint32_t conn);
 
 #endif

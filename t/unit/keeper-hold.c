@@ -433,6 +433,40 @@ static void test_why_killed(uint64_t *seed)
 	close(fd);
 }
 
+static struct hold_read a_read(uint32_t pid, uint64_t image, uint64_t sum, int64_t time)
+{
+	return (struct hold_read){ .conn = 7, .pid = pid, .image = image, .sum = sum, .time = time };
+}
+
+static bool was_read(struct hold *h, uint32_t pid, uint64_t image, uint64_t sum, int64_t time)
+{
+	struct hold_read r = a_read(pid, image, sum, time);
+	return hold_read_find(h, &r);
+}
+
+static void test_reads(void)
+{
+	int fd = hold_create();
+	struct hold *h = map_or_bail(fd);
+	struct hold_read r = a_read(1, 10, 99, 1000);
+	ok(!was_read(h, 1, 11, 99, 0), "no link was read");
+	hold_read_add(h, &r);
+	ok(was_read(h, 1, 11, 99, 1000), "a link that was read is known");
+	ok(!was_read(h, 1, 10, 99, 0), "not as one of the same image");
+	ok(!was_read(h, 2, 11, 99, 0) && !was_read(h, 1, 11, 98, 0), "nor of another process, nor of another text");
+	ok(!was_read(h, 1, 11, 99, 1001), "nor when it is too long ago");
+	hold_unmap(h);
+	h = map_or_bail(fd);
+	ok(was_read(h, 1, 11, 99, 1000), "the next daemon knows it, too");
+	for (unsigned i = 0; i < READS_KEPT; i++) {
+		r = a_read(2, 10, i, 2000);
+		hold_read_add(h, &r);
+	}
+	ok(!was_read(h, 1, 11, 99, 0) && was_read(h, 2, 11, 0, 0) && was_read(h, 2, 11, READS_KEPT - 1, 0), "the oldest go first");
+	hold_unmap(h);
+	close(fd);
+}
+
 int main(void)
 {
 	uint64_t seed = test_seed();
@@ -444,6 +478,7 @@ int main(void)
 	test_threads(&seed);
 	test_flights();
 	test_why();
+	test_reads();
 	test_why_killed(&seed);
 	return done_testing();
 }
