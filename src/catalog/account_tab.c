@@ -6,6 +6,7 @@
 #include "base/num.h"
 #include "catalog/account.h"
 #include "catalog/db.h"
+#include "catalog/row_check.h"
 
 #define ACCOUNT_VERSION 1
 
@@ -178,4 +179,10 @@ int account_each(struct cat_txn *txn, uint32_t after, int (*each)(void *ctx, con
 	struct account_walk walk = { each, ctx };
 	struct key from;
 	return db_walk(txn, DB_ACCOUNT, NULL, key_of_u32(&from, after), on_row, &walk);
+}
+
+int account_row_check(struct bytes key, struct bytes value)
+{
+	struct account account;
+	return key.len == 4 ? decode(get_be32(key.data), value, &account) : ERR_DAMAGED;
 }

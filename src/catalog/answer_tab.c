@@ -4,8 +4,10 @@
  * sent lately, and it happens only after the daemon died. */
 #include <string.h>
 
+#include "base/num.h"
 #include "catalog/db.h"
 #include "catalog/journal.h"
+#include "catalog/row_check.h"
 
 #define ANSWER_VERSION 1
 #define SLOT_NEXT 0xffff
@@ -87,4 +89,18 @@ int answer_forget(struct cat_txn *txn, uint32_t conn)
 {
 	struct key k;
 	return db_remove_all(txn, DB_ANSWER, key_of_u32(&k, conn));
+}
+
+int answer_row_check(struct bytes key, struct bytes value)
+{
+	struct fields f;
+	uint64_t next;
+	if (key.len != 6)
+		return ERR_DAMAGED;
+	if (get_be16(key.data + 4) == SLOT_NEXT)
+		return db_decode_number(value, &next);
+	fields_start(&f, value, ANSWER_VERSION);
+	field_u64(&f);
+	field_blob(&f);
+	return fields_end(&f);
 }

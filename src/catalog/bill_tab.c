@@ -6,6 +6,7 @@
 
 #include "base/num.h"
 #include "catalog/db.h"
+#include "catalog/row_check.h"
 
 #define BILL_VERSION 1
 #define BILL_KEY_SIZE 12
@@ -96,4 +97,10 @@ int bill_each(struct cat_txn *txn, uint32_t month, uint32_t account, bool all, i
 	struct bill_walk walk = { each, ctx };
 	struct key k;
 	return db_walk(txn, DB_BILL, all ? key_of_u32(&k, month) : bill_key(&k, month, account), NULL, on_line, &walk);
+}
+
+int bill_row_check(struct bytes key, struct bytes value)
+{
+	struct bill_line line;
+	return decode(key, value, &line);
 }

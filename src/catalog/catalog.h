@@ -78,5 +78,10 @@ void cat_stat(struct catalog *, struct cat_stat *ret);
 
 /* Copy all of it, compacted, to an open file (backup). */
 int catalog_copy(struct catalog *, int fd, struct error *err) MUST_USE;
+/* The same page by page, as fast as the disk writes: nothing in it is looked at, so what is damaged is damaged in the copy. */
+int catalog_copy_pages(struct catalog *, int fd, struct error *err) MUST_USE;
+/* Reads a copy, or the data.mdb of a catalog that nobody has open, of this format or an older one: tables that came later have
+ * no rows, and must not be asked for any. Nothing is written, and no lock is taken. The descriptor stays the caller's, open. */
+int catalog_open_copy(struct catalog **ret, int fd, struct error *err) MUST_USE;
 
 #endif

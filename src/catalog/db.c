@@ -28,6 +28,7 @@
 
 #define READERS_MAX 1022 /* transactions at the same time, idle ones included */
 #define IDLE_MAX 32
+#define NO_TABLE ((MDB_dbi)-1)
 #define RESERVE_MAX ((uint64_t)8 << 20)
 
 static const char *const table_names[DB_TABLES_] = {
@@ -123,7 +124,8 @@ static int check_presence(const struct catalog *cat, const char *dir, int flags,
 	return 0;
 }
 
-static int open_env(struct catalog *cat, const char *dir, uint64_t map_size, struct error *err)
+/* flags: LMDB's own, beside those that every catalog has. */
+static int open_env(struct catalog *cat, const char *path, unsigned flags, uint64_t map_size, struct error *err)
 {
 	if (map_size > SIZE_MAX)
 		return fail(err, -ENOMEM, "A catalog cannot be mapped with so few bits of address.");
@@ -135,13 +137,12 @@ static int open_env(struct catalog *cat, const char *dir, uint64_t map_size, str
 	if (!rc)
 		rc = mdb_env_set_mapsize(cat->env, (size_t)map_size);
 	if (!rc)
-		rc = mdb_env_open(cat->env, dir,
-				  MDB_NOTLS | MDB_NORDAHEAD | (cat->readonly ? MDB_RDONLY : 0), 0600);
+		rc = mdb_env_open(cat->env, path, flags | MDB_NOTLS | MDB_NORDAHEAD | (cat->readonly ? MDB_RDONLY : 0), 0600);
 	if (!rc)
 		rc = mdb_reader_check(cat->env, NULL);
 	if (!rc)
 		return 0;
-	return fail(err, code_of(rc), "The catalog in %s cannot be opened: %s.", dir, mdb_strerror(rc));
+	return fail(err, code_of(rc), "The catalog in %s cannot be opened: %s.", path, mdb_strerror(rc));
 }
 
 /* -ENOENT, without a sentence, when it is not there and need not be. */
@@ -245,7 +246,7 @@ static void reserve(struct catalog *cat)
 
 static int open_steps(struct catalog *cat, const char *dir, int flags, uint64_t map_size, struct error *err)
 {
-	int r = open_env(cat, dir, map_size, err);
+	int r = open_env(cat, dir, 0, map_size, err);
 	if (r == 0)
 		r = open_tables(cat, flags & CAT_CREATE, err);
 	if (r == 0)
@@ -259,11 +260,8 @@ static int open_steps(struct catalog *cat, const char *dir, int flags, uint64_t 
 	return r;
 }
 
-int db_open(struct catalog **ret, const char *dir, int flags, uint64_t map_size, struct error *err)
+static struct catalog *new_catalog(bool readonly)
 {
-	int r = flags & CAT_CREATE ? io_make_dir(dir, 0700, err) : 0;
-	if (r)
-		return r;
 	struct catalog *cat = calloc(1, sizeof *cat);
 	if (!cat)
 		abort();
@@ -271,8 +269,17 @@ int db_open(struct catalog **ret, const char *dir, int flags, uint64_t map_size,
 	cat->queue = commit_queue_new();
 	clock_read_boot_id(cat->boot_id);
 	cat->clock = (struct clock_source){ clock_read_machine, cat->boot_id };
-	cat->readonly = flags & CAT_READONLY;
+	cat->readonly = readonly;
 	cat->lock_fd = -1;
+	return cat;
+}
+
+int db_open(struct catalog **ret, const char *dir, int flags, uint64_t map_size, struct error *err)
+{
+	int r = flags & CAT_CREATE ? io_make_dir(dir, 0700, err) : 0;
+	if (r)
+		return r;
+	struct catalog *cat = new_catalog(flags & CAT_READONLY);
 	r = lock_folder(dir, &cat->lock_fd, err);
 	if (r == 0)
 		r = check_presence(cat, dir, flags, err);
@@ -649,6 +656,49 @@ void cat_stat(struct catalog *cat, struct cat_stat *ret)
 		return;
 	ret->map_size = info.me_mapsize;
 	ret->used_bytes = used_bytes(cat->env);
+}
+
+/* Tables that are missing are none: it may be of an older format. */
+static int open_tables_there(struct cat_txn *txn, uint32_t *ret_format, struct error *err)
+{
+	int r = open_table(txn, DB_META, false, err);
+	for (unsigned i = DB_META + 1; r == 0 && i < DB_TABLES_; i++) {
+		int rc = mdb_dbi_open(txn->mdb, table_names[i], 0, &txn->catalog->tables[i]);
+		if (rc == MDB_NOTFOUND)
+			txn->catalog->tables[i] = NO_TABLE;
+		else if (rc)
+			r = fail(err, code_of(rc), "The catalog's table \"%s\" cannot be opened: %s.", table_names[i], mdb_strerror(rc));
+	}
+	*ret_format = CATALOG_FORMAT;
+	return r;
+}
+
+bool db_has_table(const struct catalog *cat, enum db_table table) { return cat->tables[table] != NO_TABLE; }
+
+int catalog_open_copy(struct catalog **ret, int fd, struct error *err)
+{
+	char path[40];
+	struct stat st;
+	uint32_t format;
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	if (fstat(fd, &st))
+		return fail_errno(err, "A copy of the catalog cannot be looked at");
+	struct catalog *cat = new_catalog(true);
+	int r = open_env(cat, path, MDB_NOSUBDIR | MDB_NOLOCK, (uint64_t)st.st_size, err);
+	if (r == 0)
+		r = in_transaction(cat, false, open_tables_there, &format, err);
+	if (r) {
+		catalog_close(cat);
+		return r;
+	}
+	*ret = cat;
+	return 0;
+}
+
+int catalog_copy_pages(struct catalog *cat, int fd, struct error *err)
+{
+	int rc = mdb_env_copyfd2(cat->env, fd, 0);
+	return rc ? fail_lmdb(err, rc, "The catalog could not be copied") : 0;
 }
 
 int catalog_copy(struct catalog *cat, int fd, struct error *err)

@@ -46,6 +46,8 @@ struct cat_txn {
 /* Format and map size of one attempt to open; catalog_open() tries sizes until one can be mapped. */
 int db_open(struct catalog **ret, const char *dir, int flags, uint64_t map_size, struct error *err) MUST_USE;
 
+bool db_has_table(const struct catalog *, enum db_table); /* always, but in what catalog_open_copy() opened */
+
 const struct clock_source *db_clock(struct catalog *); /* what ledger_clock.c reads */
 
 /* Write transactions: for commit.c. With a parent (same thread) it is a part of it that can be undone alone. */

@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "catalog/db.h"
 #include "catalog/meter_tab.h"
+#include "catalog/row_check.h"
 
 #define DISK_VERSION 1
 #define HOLD_VERSION 1
@@ -181,4 +182,16 @@ int hold_each(struct cat_txn *txn, int (*each)(void *ctx, uint64_t no, uint32_t 
 {
 	struct hold_walk walk = { each, ctx };
 	return db_walk(txn, DB_HOLD, NULL, NULL, on_hold, &walk);
+}
+
+int disk_row_check(struct bytes key, struct bytes value)
+{
+	struct disk_row disk;
+	return key.len == 8 ? decode(get_be64(key.data), value, &disk) : ERR_DAMAGED;
+}
+
+int hold_row_check(struct bytes key, struct bytes value)
+{
+	struct hold hold;
+	return decode_hold(key, value, &hold);
 }

@@ -18,6 +18,7 @@
 #include "catalog/db.h"
 #include "catalog/ledger_clock.h"
 #include "catalog/shelf_tab.h"
+#include "catalog/row_check.h"
 
 #define IMAGE_VERSION 2 /* 2: with aging */
 
@@ -425,4 +426,10 @@ int image_each_child(struct cat_txn *txn, uint64_t id, uint64_t after, int (*eac
 	struct child_walk walk = { each, ctx };
 	struct key prefix, from;
 	return db_walk(txn, DB_IMAGE_CHILD, key_of_u64(&prefix, id), pair_key(&from, id, after), on_child, &walk);
+}
+
+int image_row_check(struct bytes key, struct bytes value)
+{
+	struct image image;
+	return key.len == 8 ? decode(get_be64(key.data), value, &image) : ERR_DAMAGED;
 }

@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "catalog/db.h"
 #include "catalog/journal.h"
+#include "catalog/row_check.h"
 
 #define ENTRY_VERSION 1
 #define STATE_VERSION 1
@@ -181,4 +182,10 @@ int log_tail(struct cat_txn *txn, uint64_t bytes, uint64_t *ret_after)
 		return r;
 	*ret_after = tail.after;
 	return 0;
+}
+
+int log_row_check(struct bytes key, struct bytes value)
+{
+	struct log_entry entry;
+	return decode(key, value, &entry);
 }

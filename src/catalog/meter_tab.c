@@ -9,6 +9,7 @@
 #include "catalog/db.h"
 #include "catalog/disk_tab.h"
 #include "catalog/ledger_clock.h"
+#include "catalog/row_check.h"
 
 #define METER_VERSION 1
 #define SUM_VERSION 1
@@ -456,4 +457,16 @@ int meter_close(struct cat_txn *txn, int64_t next_end, int (*each)(void *ctx, co
 	if (!r)
 		r = walk_meters(txn, NULL, close_one, &c);
 	return r ? r : db_put_number(txn, DB_META, end_key(&k), (uint64_t)next_end);
+}
+
+int meter_row_check(struct bytes key, struct bytes value)
+{
+	struct meter meter;
+	return key.len == 8 ? decode(get_be64(key.data), value, &meter) : ERR_DAMAGED;
+}
+
+int meter_sum_row_check(struct bytes key, struct bytes value)
+{
+	struct sum sum;
+	return key.len == SUM_KEY_SIZE ? decode_sum(value, &sum) : ERR_DAMAGED;
 }

@@ -17,8 +17,10 @@
 #include "catalog/db.h"
 #include "catalog/meter_tab.h"
 #include "catalog/pack_tab.h"
+#include "catalog/row_check.h"
 
 #define OBJECT_VERSION 1
+#define LOOSE_VERSION 1
 #define OBJECT_VALUE_SIZE 20
 #define KIND_BORROWED 8u
 #define KIND_DAMAGED 4u
@@ -160,7 +162,7 @@ static int lose(struct edit *e, const struct place *p, uint32_t payer)
 
 static int make_loose(struct edit *e, const struct key *k)
 {
-	static const uint8_t version = OBJECT_VERSION;
+	static const uint8_t version = LOOSE_VERSION;
 	int r = db_cursor_insert(e->loose, k, (struct bytes){ &version, 1 });
 	return r == -EEXIST ? 0 : r;
 }
@@ -583,4 +585,15 @@ int object_loose(struct cat_txn *txn, uint8_t cursor[32], struct loose *ret, uns
 int object_each(struct cat_txn *txn, uint8_t cursor[32], struct loose *ret, unsigned max)
 {
 	return gather_from(txn, DB_OBJECT, cursor, ret, max, gather_object);
+}
+
+int object_row_check(struct bytes key, struct bytes value)
+{
+	struct object_row row;
+	return key.len == OBJECT_KEY_SIZE ? decode(value, &row) : ERR_DAMAGED;
+}
+
+int loose_row_check(struct bytes key, struct bytes value)
+{
+	return key.len == OBJECT_KEY_SIZE && value.len == 1 && value.data[0] == LOOSE_VERSION ? 0 : ERR_DAMAGED;
 }

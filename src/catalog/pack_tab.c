@@ -5,6 +5,7 @@
 
 #include "base/num.h"
 #include "catalog/db.h"
+#include "catalog/row_check.h"
 
 #define PACK_VERSION 1
 #define TOTALS_VERSION 1
@@ -218,4 +219,10 @@ int pack_loses(struct cat_txn *txn, struct pack_changes *changes, const struct p
 	change->bytes -= place->length;
 	change->objects--;
 	return r;
+}
+
+int pack_row_check(struct bytes key, struct bytes value)
+{
+	struct pack_row row;
+	return key.len == 4 ? decode(get_be32(key.data), value, &row) : ERR_DAMAGED;
 }

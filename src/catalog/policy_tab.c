@@ -7,6 +7,7 @@
 
 #include "base/num.h"
 #include "catalog/db.h"
+#include "catalog/row_check.h"
 
 #define POLICY_VERSION 1
 #define SCOPE_SIZE 8
@@ -132,4 +133,10 @@ int day_count_add(struct cat_txn *txn, uint32_t account, uint32_t region, uint32
 		return r;
 	r = day_count_get(txn, account, region, day, &count);
 	return r ? r : db_put_number(txn, DB_DAY, day_key(&k, account, region, day), count + 1);
+}
+
+int policy_row_check(struct bytes key, struct bytes value)
+{
+	char text[POLICY_VALUE_MAX + 1];
+	return key.len > SCOPE_SIZE && key.len <= KEY_MAX ? decode(value, text) : ERR_DAMAGED;
 }

@@ -5,6 +5,7 @@
 #include "base/num.h"
 #include "catalog/db.h"
 #include "catalog/region.h"
+#include "catalog/row_check.h"
 
 #define REGION_VERSION 1
 
@@ -106,4 +107,10 @@ int region_each(struct cat_txn *txn, uint32_t after, int (*each)(void *ctx, cons
 	struct region_walk walk = { each, ctx };
 	struct key from;
 	return db_walk(txn, DB_REGION, NULL, key_of_u32(&from, after), on_row, &walk);
+}
+
+int region_row_check(struct bytes key, struct bytes value)
+{
+	struct region region;
+	return key.len == 4 ? decode(get_be32(key.data), value, &region) : ERR_DAMAGED;
 }

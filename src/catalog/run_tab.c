@@ -6,6 +6,7 @@
 
 #include "base/num.h"
 #include "catalog/db.h"
+#include "catalog/row_check.h"
 
 #define RUN_VERSION 1
 #define RUN_KEY_SIZE 12
@@ -120,4 +121,10 @@ int run_remove(struct cat_txn *txn, uint64_t instance, uint32_t number)
 int64_t run_time(const struct run *run, int64_t at)
 {
 	return run->accrued + (run->running && at > run->since ? at - run->since : 0);
+}
+
+int run_row_check(struct bytes key, struct bytes value)
+{
+	struct run run;
+	return decode(key, value, &run);
 }

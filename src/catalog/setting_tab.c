@@ -5,6 +5,7 @@
 #include "base/num.h"
 #include "catalog/db.h"
 #include "catalog/image.h"
+#include "catalog/row_check.h"
 
 #define SETTING_VERSION 1
 #define SETTING_KEY_SIZE 9
@@ -104,4 +105,11 @@ int setting_copy_all(struct cat_txn *txn, uint64_t from_node, uint64_t to_node)
 {
 	struct copying copying = { txn, to_node };
 	return setting_each(txn, from_node, copy_one, &copying);
+}
+
+int setting_row_check(struct bytes key, struct bytes value)
+{
+	struct bytes text;
+	int r = decode(value, &text);
+	return r || key.len != SETTING_KEY_SIZE || text.len > SETTING_MAX ? ERR_DAMAGED : 0;
 }

@@ -15,6 +15,7 @@
 #include "base/num.h"
 #include "catalog/db.h"
 #include "catalog/shelf_tab.h"
+#include "catalog/row_check.h"
 
 #define SHARE_VERSION 1
 #define TO_KEY_SIZE 16
@@ -253,4 +254,10 @@ int share_count_index(struct cat_txn *txn, uint64_t *ret)
 	for (unsigned i = 0; i < SHARE_INDEXES && !r; i++)
 		r = db_walk(txn, tables[i], NULL, NULL, count_entry, ret);
 	return r;
+}
+
+int share_row_check(struct bytes key, struct bytes value)
+{
+	struct share share;
+	return key.len == 8 ? decode(get_be64(key.data), value, &share) : ERR_DAMAGED;
 }

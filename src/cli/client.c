@@ -103,13 +103,19 @@ int client_connect(const char *store, struct error *err)
 
 static int do_offline(const char *store, const struct store_job *job, const struct sink *sink, struct error *err)
 {
+	static const struct service_options options = { .prober = "/proc/self/exe" };
 	struct service *service;
 	AUTO_FD int lock = -1;
+	bool open = true;
 	int r = owner_become(store, err);
 	if (r == 0)
 		r = service_lock(store, &lock, err);
+	if (r == 0 && job->closed)
+		r = job->closed(job->arg, store, sink, &open, err);
+	if (r == 0 && !open)
+		return 0;
 	if (r == 0)
-		r = service_open(&service, store, NULL, err);
+		r = service_open(&service, store, &options, err);
 	if (r == -EACCES)
 		return fail(err, r, "nobody serves %s, and its files are open to its owner only, who can start `imagefs serve`", store);
 	if (r)

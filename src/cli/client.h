@@ -22,6 +22,8 @@ int client_connect(const char *store, struct error *err) MUST_USE;
 struct store_job {
 	const char *request;
 	int (*offline)(void *arg, struct service *, const struct sink *, struct error *err);
+	/* Before the store is opened for that; may be NULL. *ret_open false: it has said all there is to say. */
+	int (*closed)(void *arg, const char *store, const struct sink *, bool *ret_open, struct error *err);
 	void *arg;
 };
 int store_do(const char *store, const struct store_job *, const struct sink *, struct error *err) MUST_USE;

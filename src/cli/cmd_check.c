@@ -12,6 +12,12 @@ static int check_here(void *arg, struct service *service, const struct sink *sin
 	return work_check(service, *(const bool *)arg, sink, err);
 }
 
+static int look_closed(void *arg, const char *store, const struct sink *sink, bool *ret_open, struct error *err)
+{
+	(void)arg;
+	return work_check_closed(store, sink, ret_open, err);
+}
+
 static bool found_problems(const struct report *report)
 {
 	char count[32];
@@ -39,7 +45,9 @@ static int run(int argc, char **argv)
 		return complain_of(&err);
 	report_begin(&report, json, "problem");
 	struct sink sink = report_sink(&report);
-	struct store_job job = { read_data ? "check read-data" : "check", check_here, &read_data };
+	struct store_job job = {
+		.request = read_data ? "check read-data" : "check", .offline = check_here, .closed = look_closed, .arg = &read_data,
+	};
 	int r = store_do(store, &job, &sink, &err);
 	report_end(&report);
 	if (r)

@@ -32,7 +32,7 @@ static int run(int argc, char **argv)
 		return complain_of(&err);
 	report_begin(&report, json, "done");
 	struct sink sink = report_sink(&report);
-	struct store_job job = { squeeze ? "gc squeeze" : "gc", collect_here, &squeeze };
+	struct store_job job = { .request = squeeze ? "gc squeeze" : "gc", .offline = collect_here, .arg = &squeeze };
 	int r = store_do(store, &job, &sink, &err);
 	report_end(&report);
 	code = r ? complain_of(&err) : report_print(&report);

@@ -32,7 +32,7 @@ static int facts_here(void *arg, struct service *service, const struct sink *sin
 static int status_of_store(const char *path, struct report *report, struct error *err)
 {
 	AUTO_FREE char *store = NULL;
-	struct store_job job = { "status", facts_here, NULL };
+	struct store_job job = { .request = "status", .offline = facts_here };
 	struct sink sink = report_sink(report);
 	int r = store_path(path, &store, err);
 	return r ? r : store_do(store, &job, &sink, err);

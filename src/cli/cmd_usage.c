@@ -53,7 +53,7 @@ static int ask(const char *path, const struct question *q, struct buf *ret, stru
 		return r;
 	buf_addf(&arguments, "%s %s %s", q->csv || q->json ? "csv" : "text", q->month ? q->month : "-", q->account ? q->account : "-");
 	buf_addf(&request, "usage %s", arguments.data);
-	struct store_job job = { request.data, usage_here, arguments.data };
+	struct store_job job = { .request = request.data, .offline = usage_here, .arg = arguments.data };
 	return store_do(store, &job, &sink, err);
 }
 

@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "daemon/daemon.h"
+#include "domain/check_reader.h"
 #include "domain/probe_cage.h"
 #include "front/notes.h"
 
@@ -19,6 +20,8 @@ int main(int argc, char **argv)
 		return notifier_main(); /* hidden: the daemon executes it */
 	if (strcmp(argv[1], "prober") == 0 && argc == 2)
 		return prober_main(); /* hidden, too */
+	if (strcmp(argv[1], "reader") == 0 && argc == 3)
+		return reader_main(argv[2]); /* hidden, too */
 	signal(SIGPIPE, SIG_IGN); /* a reader that went away is an error to report, not a death */
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
 		return command_help.run(0, NULL);

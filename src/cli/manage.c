@@ -107,7 +107,7 @@ static int ask(const char *path, const struct buf *request, const struct sink *s
 	buf_addf(&whole, "manage %s", request->data);
 	if (whole.len > WIRE_MAX)
 		return fail(err, -EINVAL, "that is too much for one request");
-	struct store_job job = { whole.data, manage_here, request->data };
+	struct store_job job = { .request = whole.data, .offline = manage_here, .arg = request->data };
 	return store_do(store, &job, sink, err);
 }
 

@@ -56,6 +56,33 @@ static void progressed(void *ctx, uint64_t done, uint64_t total, const char *wha
 		s->progress(s->ctx, done, total, what);
 }
 
+static void check_facts(const struct sink *s, const struct check_report *report)
+{
+	sink_fact(s, "images: %" PRIu64, report->images);
+	sink_fact(s, "disks: %" PRIu64, report->disks);
+	sink_fact(s, "nodes: %" PRIu64, report->nodes);
+	sink_fact(s, "chunks: %" PRIu64, report->chunks);
+	sink_fact(s, "packs: %" PRIu64, report->packs);
+	sink_fact(s, "bytes: %" PRIu64, report->bytes);
+	sink_fact(s, "problems: %" PRIu64, report->problems);
+}
+
+/* What it finds in rows is said when the catalog is open; until then it is kept for the case that it cannot be. */
+int work_check_closed(const char *store, const struct sink *s, bool *ret_open, struct error *err)
+{
+	struct sink sink = *s;
+	struct check_options silent = { .problem = NULL }, loud = { .problem = problem_found, .ctx = &sink };
+	struct check_report report = { 0 };
+	int r = check_closed(store, "/proc/self/exe", &silent, &report, ret_open, err);
+	if (r || *ret_open)
+		return r;
+	report.problems = 0;
+	r = check_closed(store, "/proc/self/exe", &loud, &report, ret_open, err);
+	if (r == 0)
+		check_facts(s, &report);
+	return r;
+}
+
 int work_check(struct service *service, bool read_data, const struct sink *s, struct error *err)
 {
 	struct sink sink = *s;
@@ -66,13 +93,7 @@ int work_check(struct service *service, bool read_data, const struct sink *s, st
 	int r = check_run(service, &options, &report, err);
 	if (r)
 		return r;
-	sink_fact(s, "images: %" PRIu64, report.images);
-	sink_fact(s, "disks: %" PRIu64, report.disks);
-	sink_fact(s, "nodes: %" PRIu64, report.nodes);
-	sink_fact(s, "chunks: %" PRIu64, report.chunks);
-	sink_fact(s, "packs: %" PRIu64, report.packs);
-	sink_fact(s, "bytes: %" PRIu64, report.bytes);
-	sink_fact(s, "problems: %" PRIu64, report.problems);
+	check_facts(s, &report);
 	return 0;
 }
 

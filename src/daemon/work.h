@@ -20,6 +20,8 @@ void sink_facts(const struct sink *, const char *lines); /* each line of a text 
 
 int work_facts(struct service *, const struct sink *, struct error *err) MUST_USE;
 int work_check(struct service *, bool read_data, const struct sink *, struct error *err) MUST_USE; /* "problems: N" among the facts */
+/* Before a store that nobody has open is opened for work_check(): can it be? false, with facts and lines: no. */
+int work_check_closed(const char *store, const struct sink *, bool *ret_open, struct error *err) MUST_USE;
 int work_usage(struct service *, uint32_t uid, const char *request, const struct sink *, struct error *err) MUST_USE; /* domain/usage.h */
 int work_manage(struct service *, uint32_t uid, const char *request, const struct sink *, struct error *err) MUST_USE; /* domain/manage.h */
 int work_gc(struct service *, bool squeeze, const struct sink *, struct error *err) MUST_USE; /* squeeze: compress harder too */

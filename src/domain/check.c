@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* check: in what order, and what is said.
  *
- * Everything but the bytes of chunks is compared within one snapshot of the catalog, while the garbage
- * collector is held: what the snapshot names is then still in the pool, whatever is written meanwhile,
- * so nothing has to be retried. All bytes are read before that (check_data.c), holding the collector
- * for one pack at a time, because it takes long.
+ * Everything but the bytes of chunks is compared within a copy of the catalog, which is made page by page and is gone with the check. A
+ * snapshot that is read for an hour would keep every page that is replaced meanwhile, and the catalog never gets smaller again; the
+ * copy keeps them as long as it takes to write it. What it names stays in the pool (gc_keep_packs), whatever is written, moved or
+ * deleted meanwhile, so nothing has to be retried. First every row of the copy is read by a process that may die of it
+ * (check_tables.c). All bytes are read before that (check_data.c), holding the collector for one pack at a time.
  */
 #include "domain/check.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "domain/check_int.h"
 #include "domain/gc_int.h"
 
@@ -32,7 +35,7 @@ static void say_how_many_more(struct check *c)
 {
 	static const char *const names[PROBLEM_KINDS_] = {
 		"packs", "objects", "reference counts", "images", "names", "totals", "meters",
-		"leftovers",
+		"leftovers", "the catalog's rows",
 	};
 	for (unsigned i = 0; i < PROBLEM_KINDS_; i++) {
 		char sentence[200];
@@ -60,12 +63,9 @@ int check_walked(struct check *c, int r, const char *table, struct error *err)
 	return 0;
 }
 
-static int check_snapshot(struct check *c, struct error *err)
+static int compare(struct check *c, struct error *err)
 {
-	int r = cat_begin(c->service->catalog, &c->txn, err);
-	if (r < 0)
-		return r;
-	r = check_objects_load(c, err);
+	int r = check_objects_load(c, err);
 	if (r == 0)
 		r = check_packs(c, err);
 	if (r == 0)
@@ -78,9 +78,61 @@ static int check_snapshot(struct check *c, struct error *err)
 		r = check_shares(c, err);
 	if (r == 0)
 		r = check_meters(c, err);
-	cat_end(&c->txn);
 	check_objects_free(c);
 	free(c->packs);
+	return r;
+}
+
+static int compare_in(struct check *c, int fd, struct error *err)
+{
+	struct catalog *copy;
+	int r = catalog_open_copy(&copy, fd, err);
+	if (r)
+		return r;
+	r = cat_begin(copy, &c->txn, err);
+	if (r == 0) {
+		r = compare(c, err);
+		cat_end(&c->txn);
+	}
+	catalog_close(copy);
+	return r;
+}
+
+static void say_what_is_left_out(const struct check *c)
+{
+	if (c->options->problem)
+		c->options->problem(c->options->ctx, "nothing else was compared, because that cannot be done without reading these tables");
+}
+
+static int check_catalog(struct check *c, struct error *err)
+{
+	AUTO_FD int fd = -1;
+	bool readable;
+	int r = check_copy(c, &fd, err);
+	if (r == 0)
+		r = check_tables(c, c->service->prober, fd, &readable, err);
+	if (r)
+		return r;
+	if (readable)
+		return compare_in(c, fd, err);
+	say_what_is_left_out(c);
+	return 0;
+}
+
+int check_closed(const char *dir, const char *program, const struct check_options *options, struct check_report *ret, bool *ret_readable,
+		 struct error *err)
+{
+	struct check c = { .options = options, .report = ret };
+	AUTO_FREE char *path = NULL;
+	if (asprintf(&path, "%s/catalog/data.mdb", dir) < 0)
+		abort();
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return fail_errno(err, "cannot open %s", path);
+	int r = check_tables(&c, program, fd, ret_readable, err);
+	say_how_many_more(&c);
+	if (r == 0 && !*ret_readable)
+		say_what_is_left_out(&c);
 	return r;
 }
 
@@ -91,9 +143,9 @@ int check_run(struct service *s, const struct check_options *options, struct che
 	struct check c = { .service = s, .options = options ? options : &none, .report = &report };
 	int r = c.options->read_data ? check_data(&c, err) : 0;
 	if (r == 0) {
-		gc_hold(s->gc);
-		r = check_snapshot(&c, err);
-		gc_release(s->gc);
+		gc_keep_packs(s->gc);
+		r = check_catalog(&c, err);
+		gc_let_packs_go(s->gc);
 	}
 	if (r == 0)
 		r = check_orphans(&c, err);

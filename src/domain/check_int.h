@@ -39,7 +39,7 @@ struct check_damage {
 /* Sentences of one kind are given KIND_MAX times at most; all are counted. */
 enum problem_kind {
 	PROBLEM_PACK, PROBLEM_OBJECT, PROBLEM_REFS, PROBLEM_MAP, PROBLEM_NAME, PROBLEM_TOTALS, PROBLEM_METER,
-	PROBLEM_ORPHAN,
+	PROBLEM_ORPHAN, PROBLEM_ROW,
 	PROBLEM_KINDS_,
 };
 #define KIND_MAX 200u
@@ -48,7 +48,7 @@ struct check {
 	struct service *service;
 	const struct check_options *options;
 	struct check_report *report;
-	struct cat_txn *txn; /* the snapshot that is checked */
+	struct cat_txn *txn; /* of the copy that is checked */
 	uint64_t problems_of[PROBLEM_KINDS_];
 	struct check_object *objects;
 	uint64_t n_objects, room; /* room: of objects, in mapped memory */
@@ -87,6 +87,9 @@ int check_read_node(struct check *, uint32_t domain, const struct hash *, struct
 
 /* The parts, in this order. */
 int check_data(struct check *, struct error *err) MUST_USE;   /* before the snapshot: every frame of every pack */
+int check_copy(struct check *, int *ret_fd, struct error *err) MUST_USE;
+/* Of the catalog in a file that nobody changes, by a process of its own. *ret_readable: this process can read it as well. */
+int check_tables(struct check *, const char *program, int fd, bool *ret_readable, struct error *err) MUST_USE;
 int check_packs(struct check *, struct error *err) MUST_USE;  /* rows, files, indexes, places, live numbers, totals */
 int check_refs(struct check *, struct error *err) MUST_USE;
 int check_maps(struct check *, struct error *err) MUST_USE;

@@ -59,6 +59,7 @@ struct gc {
 	_Atomic int64_t used_at; /* when something was last read; not under the lock */
 	pthread_t thread, fold_thread, claim_thread, squeeze_thread;
 	struct pin *pins[PIN_BUCKETS];
+	struct keep *keep; /* has a lock of its own */
 	uint64_t bad[BAD_MAX];
 	unsigned n_bad;
 };
@@ -330,6 +331,7 @@ void gc_wake(struct gc *gc)
 }
 
 struct service *gc_service(struct gc *gc) { return gc->service; }
+struct keep *gc_keep(struct gc *gc) { return gc->keep; }
 
 bool gc_stopping(struct gc *gc)
 {
@@ -412,6 +414,7 @@ struct gc *gc_new(struct service *s)
 	if (!gc)
 		abort();
 	gc->service = s;
+	gc->keep = keep_new();
 	gc->changed_at = clock_mono();
 	gc->first_new_pack = s->store->next_pack;
 	gc->last_old_disk = last_disk(s);
@@ -436,6 +439,7 @@ void gc_free(struct gc *gc)
 			free(gc->pins[i]);
 			gc->pins[i] = next;
 		}
+	keep_free(gc->keep);
 	pthread_cond_destroy(&gc->changed);
 	pthread_mutex_destroy(&gc->lock);
 	pthread_mutex_destroy(&gc->run);

@@ -28,6 +28,11 @@ void gc_unpin(struct gc *, uint32_t domain, const struct map_root *);
 void gc_hold(struct gc *);
 void gc_release(struct gc *);
 
+/* Between the two no pack loses its bytes: who reads by what the catalog said after the first still finds them. Collecting goes on,
+ * only the room is given back later. Any number may keep. */
+void gc_keep_packs(struct gc *);
+void gc_let_packs_go(struct gc *);
+
 void gc_note_use(struct gc *); /* somebody reads: this is no time to compress harder. From any thread, at next to no cost */
 void gc_wake(struct gc *); /* there is something to do now: something was deleted */
 

@@ -77,6 +77,12 @@ bool gc_pause(struct gc *, unsigned seconds); /* false: stop */
 bool gc_wait_quiet(struct gc *); /* until nothing was changed for a while; false: stop */
 void gc_rest(struct gc *);       /* until something was changed, or stop */
 
+/* gc_keep.c: the bytes of a pack whose row is gone, now or when nobody keeps them any more. */
+void gc_remove_pack(struct gc *, uint32_t pack);
+struct keep *keep_new(void);
+void keep_free(struct keep *);
+struct keep *gc_keep(struct gc *);
+
 /* The disk that an overlay file of this name belongs to, or 0. */
 uint64_t overlay_number_of(const char *name);
 

@@ -33,18 +33,12 @@ static int drop_rows(struct cat_txn *txn, void *arg, struct error *err)
 int gc_drop_packs(struct gc_work *w, const uint32_t *packs, unsigned count, unsigned *ret, struct error *err)
 {
 	struct drop d = { .packs = packs, .count = count };
-	struct backend *b = w->service->store->backend;
 	int r = cat_write(w->service->catalog, drop_rows, &d, err);
 	*ret = 0;
 	if (r < 0)
 		return r;
 	for (unsigned i = 0; i < d.n_dropped; i++) {
-		char name[20];
-		struct error why;
-		r = b->ops->remove(b, pack_name(d.dropped[i].no, name), &why);
-		if (r < 0 && r != -ENOENT)
-			gc_bad(w->gc, d.dropped[i].no,
-			       "A dead pack could not be removed, the next start tries again: %s", why.text);
+		gc_remove_pack(w->gc, d.dropped[i].no);
 		w->report->packs_removed++;
 	}
 	*ret = d.n_dropped;
