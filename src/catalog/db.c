@@ -46,6 +46,7 @@ static const char *const table_names[DB_TABLES_] = {
 	[DB_RUN] = "run", [DB_BILL] = "bill",
 	[DB_POLICY] = "policy", [DB_DAY] = "day",
 	[DB_ANSWER] = "answer", [DB_LOG] = "log",
+	[DB_HURT] = "hurt",
 };
 
 struct catalog {

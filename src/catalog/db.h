@@ -26,6 +26,7 @@ enum db_table {
 	DB_POLICY, DB_DAY,
 	DB_ANSWER, DB_LOG,
 	/* Here ends format 1. New ones go here: they are made, empty, when a catalog without them is opened. */
+	DB_HURT,
 	DB_TABLES_,
 };
 #define DB_TABLES_OF_FORMAT_1 (DB_LOG + 1u)

@@ -6,6 +6,7 @@
 
 #include "base/num.h"
 #include "catalog/db.h"
+#include "catalog/hurt_tab.h"
 #include "catalog/meter_tab.h"
 #include "catalog/row_check.h"
 
@@ -71,6 +72,8 @@ int disk_row_remove(struct cat_txn *txn, uint64_t no)
 {
 	struct key k;
 	int r = meter_leave(txn, no);
+	if (!r)
+		r = hurt_remove(txn, no);
 	return r ? r : db_remove(txn, DB_DISK, key_of_u64(&k, no));
 }
 

@@ -219,6 +219,8 @@ static int run_objects(struct gc_work *w, struct error *err)
 {
 	int r = damage_write(w->service, err);
 	if (r == 0)
+		r = damage_review(w->service, err);
+	if (r == 0)
 		r = gc_loose(w, err);
 	if (r == 0)
 		r = gc_dead_packs(w, err);

@@ -61,6 +61,7 @@ struct service {
 	struct gc *gc;                /* background: domain/gc.h */
 	struct test_clock *test_clock; /* NULL: the store has none */
 	const char *prober;            /* as in the options */
+	uint64_t hurt_reviewed; /* disk up to which damage_review() has come; the collector's */
 	int64_t started;
 	_Atomic uint64_t texts_made;      /* generated files that were made, to be read or measured: for .metrics */
 	_Atomic uint64_t account_changes; /* goes up after each: rights that were looked up before are looked up again */

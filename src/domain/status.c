@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "catalog/account.h"
+#include "catalog/hurt_tab.h"
 #include "catalog/object_tab.h"
 #include "catalog/share_tab.h"
 #include "domain/rights.h"
@@ -137,6 +138,17 @@ static void look_at_running(const struct tree_ask *a, const struct image *i, uin
 	disks_put(a->service->disks, &disk);
 }
 
+static int add_damage(const struct tree_ask *a, uint64_t disk, struct buf *text)
+{
+	struct hurt hurt;
+	char t[TIME_TEXT_SIZE];
+	int r = hurt_get(a->txn, disk, &hurt);
+	if (r == 0)
+		buf_addf(text, "damaged: at byte %" PRIu64 ", found %s; upload the same image again, under any name, and it is healed\n",
+			 hurt.offset, time_text(hurt.found, t));
+	return r == -ENOENT ? 0 : r;
+}
+
 static int add_disk(const struct tree_ask *a, const struct image *i, struct buf *text)
 {
 	struct disk_row row;
@@ -161,7 +173,7 @@ static int add_disk(const struct tree_ask *a, const struct image *i, struct buf 
 		buf_addf(text, "digest: %s\n", hash_hex(&row.root.hash, hex));
 	if (row.has_sha)
 		buf_addf(text, "sha256: %s\n", hash_hex(&row.sha256, hex));
-	return 0;
+	return add_damage(a, row.no, text);
 }
 
 static int add_receiver(void *ctx, const struct share *s)

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "catalog/account.h"
+#include "catalog/hurt_tab.h"
 #include "catalog/journal.h"
 #include "catalog/object_tab.h"
 #include "domain/rights.h"
@@ -63,6 +64,12 @@ static void first_line(struct cat_txn *txn, uint64_t node, enum setting_key key,
 	ret[strcspn(ret, "\n\t")] = 0;
 }
 
+static const char *health_of(struct cat_txn *txn, const struct image *i)
+{
+	struct hurt hurt;
+	return i->disk && hurt_get(txn, i->disk, &hurt) == 0 ? "damaged" : "ok";
+}
+
 static int list_row(void *ctx, const struct image *i)
 {
 	struct text_walk *w = ctx;
@@ -88,15 +95,15 @@ static int list_row(void *ctx, const struct image *i)
 	first_line(txn, i->node, SET_OS, os);
 	first_line(txn, i->node, SET_ARCH, arch);
 	int r = count_uses(w, i, &uses);
-	buf_addf(w->text, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%" PRIu64 "\t%" PRIu64 "\t%s\t%s\t%" PRIu64 "\n", region.name,
+	buf_addf(w->text, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%" PRIu64 "\t%" PRIu64 "\t%s\t%s\t%" PRIu64 "\t%s\n", region.name,
 		 type_name(shared ? TYPE_SHARED : (enum image_type)i->shelf.type), shared ? received : i->name, id_text(i, id), state_name((enum image_state)i->state), os, arch,
-		 disk.size, disk.stored, time_text(i->created, created), owner.name, uses);
+		 disk.size, disk.stored, time_text(i->created, created), owner.name, uses, health_of(txn, i));
 	return r < 0 ? r : 0;
 }
 
 static int text_list(struct text_walk *w)
 {
-	buf_adds(w->text, "region\ttype\tname\tid\tstate\tos\tarch\tvirtual\tstored\tcreated\towner\tuses\n");
+	buf_adds(w->text, "region\ttype\tname\tid\tstate\tos\tarch\tvirtual\tstored\tcreated\towner\tuses\thealth\n");
 	w->aliases = alias_count_new(w->ask->txn);
 	int r = w->aliases ? image_each_all(w->ask->txn, 0, list_row, w) : -ENOMEM;
 	alias_count_free(w->aliases);

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/num.h"
+#include "domain/damage.h"
 #include "domain/inherit.h"
 #include "domain/acts.h"
 #include "domain/rights.h"
@@ -40,13 +41,17 @@ static int note_read(struct ask *a, struct file *f)
 	return r;
 }
 
-/* Damage is nobody's mistake, and yet there is something to do. */
-static int say_cure(struct ask *a, int r)
+/* Damage is nobody's mistake, and yet there is something to do, and the owner is to know. */
+static int say_cure(struct ask *a, const struct file *f, off_t offset, size_t len, int r)
 {
-	size_t len = strlen(a->err.text);
-	if (r == ERR_DAMAGED)
-		snprintf(a->err.text + len, sizeof a->err.text - len, ". Upload the same image once more, under any name: "
-			 "that heals it here too");
+	size_t said = strlen(a->err.text);
+	if (r != ERR_DAMAGED)
+		return r;
+	snprintf(a->err.text + said, sizeof a->err.text - said, ". Upload the same image once more, under any name: "
+		 "that heals it here too");
+	session_blocking_begin();
+	damage_seen(a->front->service, disk_number(f->disk), (uint64_t)offset, len);
+	session_blocking_end();
 	return r;
 }
 
@@ -60,7 +65,7 @@ static void read_disk(struct ask *a, struct file *f, size_t size, off_t offset)
 		    : file_reads_moment(f) ? moment_read(a->front->service->store, &f->moment, buf, len, (uint64_t)offset, &a->err)
 					   : disk_read(f->disk, buf, len, (uint64_t)offset, &f->ahead, &a->err);
 	if (n < 0)
-		reply_error(a, say_cure(a, (int)n));
+		reply_error(a, say_cure(a, f, offset, len, (int)n));
 	else
 		fuse_reply_buf(a->req, buf, (size_t)n);
 }
