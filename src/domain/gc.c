@@ -258,6 +258,24 @@ int gc_run(struct gc *gc, void (*say)(void *ctx, const char *line), void *ctx, s
 	return r;
 }
 
+static bool is_held(struct gc *gc)
+{
+	WITH_LOCK(&gc->lock);
+	return gc->holders > 0;
+}
+
+int gc_collect(struct gc *gc, struct error *err)
+{
+	struct gc_report report = { 0 };
+	struct gc_work w = { gc, gc->service, &report, NULL, NULL, false };
+	if (is_held(gc))
+		return 0;
+	int r = gc_loose(&w, err);
+	if (r == 0)
+		r = gc_dead_packs(&w, err);
+	return r == -ECANCELED ? 0 : r;
+}
+
 /* ---- the thread */
 
 static void run_in_background(struct gc *gc, bool rows)

@@ -34,6 +34,9 @@ void gc_keep_packs(struct gc *);
 void gc_let_packs_go(struct gc *);
 
 void gc_note_use(struct gc *); /* somebody reads: this is no time to compress harder. From any thread, at next to no cost */
+/* Collect what nothing refers to now, beside whatever else goes on: somebody needs the room and waits. Does nothing while it is held. */
+int gc_collect(struct gc *, struct error *err) MUST_USE;
+
 void gc_wake(struct gc *); /* there is something to do now: something was deleted */
 
 struct gc_report {

@@ -20,6 +20,8 @@
 #include "catalog/account.h"
 #include "catalog/meter_tab.h"
 #include "domain/disks.h"
+#include "domain/gc.h"
+#include "domain/give_back.h"
 #include "domain/measure.h"
 #include "domain/policy.h"
 
@@ -287,23 +289,40 @@ static int try_exactly(struct quota_disk *q, uint64_t bytes, struct error *err)
 	return r == -EAGAIN ? 0 : r;
 }
 
-/* What waits in the overlay uncompressed takes less in the pool; and of what was deleted the meters may not know yet. */
-static int make_room(struct quota_disk *q, struct error *err)
+/* Of what was deleted for good the bytes may not have been collected yet, and the meters not know. */
+static int collect(struct quota_disk *q, struct error *err)
 {
 	struct service *s = q->quotas->service;
-	int r = disk_overlay_stored(q->disk) >= FOLD_WORTH ? disks_fold(s->disks, q->disk, NULL, err) : 0;
+	int r = s->gc ? gc_collect(s->gc, err) : 0;
 	return r ? r : measure_overlays(s, err);
+}
+
+/* What waits in the overlay uncompressed takes less in the pool. */
+static int make_room(struct quota_disk *q, struct error *err)
+{
+	struct disks *disks = q->quotas->service->disks;
+	int r = disk_overlay_stored(q->disk) >= FOLD_WORTH ? disks_fold(disks, q->disk, NULL, err) : 0;
+	return r ? r : collect(q, err);
+}
+
+/* 1, 0, or an error, as try_once(). */
+static int try_harder(struct quota_disk *q, uint64_t bytes, struct error *err)
+{
+	const struct quota *p = q->quota;
+	int r = make_room(q, err);
+	if (r == 0)
+		r = try_exactly(q, bytes, err);
+	if (r || give_back_all(q->quotas->service, p->account, p->region, q->number) == 0)
+		return r;
+	r = collect(q, err);
+	return r ? r : try_exactly(q, bytes, err);
 }
 
 int quota_ask(struct quota_disk *q, uint64_t bytes, struct error *err)
 {
 	int r = try_exactly(q, bytes, err);
 	if (r == 0)
-		r = make_room(q, err);
-	else
-		return r < 0 ? r : 0;
-	if (r == 0)
-		r = try_exactly(q, bytes, err);
+		r = try_harder(q, bytes, err);
 	if (r == 0)
 		return refuse(q, bytes, err);
 	return r < 0 ? r : 0;

@@ -5,7 +5,8 @@
  * moment, deleted ones and the trash included. Before bytes are written they are *taken*: counted as if they were there already, so
  * that programs that write at the same time cannot together write what none of them may alone. While the sum stays below the
  * limit that costs a few atomic operations. Above it, it is measured what is really stored (what was compressed, or was known
- * already, takes less than was taken for it); the disk is folded if that may help; only then is the write refused.
+ * already, takes less than was taken for it); the disk is folded if that may help, what was deleted for good is collected, and failed uploads
+of the account are emptied (give_back.h); only then is the write refused.
  *
  * The limit binds what is written. What is stored already stays; a fold, which makes less of it, is never refused; nor is what takes no bytes
  * (copies, instances). A map's own nodes may go a little beyond it.

@@ -18,6 +18,7 @@
 #include "catalog/object_tab.h"
 #include "domain/act.h"
 #include "domain/disks.h"
+#include "domain/give_back.h"
 #include "domain/inherit.h"
 #include "domain/market.h"
 #include "domain/policy.h"
@@ -355,6 +356,8 @@ static int settle_disk(struct settle *s, const struct tree_disk *d, struct disk 
 		judge(&s->verdict, STATE_PENDING, 0, "its writer was killed: continue the upload, or do it again");
 	else if (end == UPLOAD_BROKEN)
 		judge(&s->verdict, STATE_FAILED, 0, "a write had failed: do the upload again");
+	else if (end == UPLOAD_NO_ROOM || end == UPLOAD_OVER)
+		judge(&s->verdict, STATE_FAILED, 0, end == UPLOAD_OVER ? REASON_OVER_KEPT : REASON_FULL);
 	else
 		look(s->act.service, &d->image, disk, end, &s->verdict);
 	int r = s->verdict.state == STATE_AVAILABLE ? judge_bytes(s->act.service, disk, &s->verdict, err) : 0;

@@ -19,6 +19,8 @@ enum upload_end {
 	UPLOAD_COPIED, /* … and what they copied into it was copied to its end */
 	UPLOAD_KILLED, /* … because they were killed */
 	UPLOAD_BROKEN, /* … after a write had failed */
+	UPLOAD_NO_ROOM, /* … because the store is full: give_back.h */
+	UPLOAD_OVER,    /* … because of policy bytes-per-region */
 };
 
 /* An instance that has its disk: writing to it is what it is for, and no upload. */

@@ -24,10 +24,14 @@ enum {
 	MARK_LINEAGE = 4, /* it is known where its bytes are copied from */
 	MARK_COPIED = 32, /* … and they were copied to the end of the data there */
 	MARK_PARTIAL = 8, /* a setting's text that is no value yet is only in the daemon's memory */
+	MARK_NO_ROOM = 128, /* … as the store is full */
+	MARK_OVER = 256,    /* … for policy bytes-per-region */
 	MARK_WHOLE = 64,  /* its moment is all of its disk, which does not change any more; its opener may read it, whatever becomes of the image */
 	MARK_SOUGHT = 128, /* it was asked where its data are: no cp of 9.0 or 9.1 has it open */
 	MARK_JUDGED = 16, /* a FLUSH is at it: should the daemon die of it, the FLUSH that is sent again begins anew */
 };
+
+#define MARKS_BROKEN (MARK_BROKEN | MARK_NO_ROOM | MARK_OVER)
 
 struct file {
 	uint32_t conn;

@@ -107,6 +107,10 @@ static inline pthread_rwlock_t *pass_gate(struct disk_gate *gate)
 /* Pin the moment of a running instance for this handle, at its first copy or seek: what a reader that copies sees is one moment. */
 int file_pin(struct ask *, struct file *);
 
+/* ops_data.c: a write failed, or what it wrote could not be kept. Answer r; the first sees to it that it is remembered. */
+int note_failure(struct ask *, struct file *, int r);
+int say_full(struct ask *, int r);
+
 /* `to` was given a size. Where the asking process has another disk open that has that size and no data, this is all there is to copy. */
 void copy_of_nothing(struct ask *, struct file *to, uint64_t size);
 

@@ -134,13 +134,24 @@ static int disk_may_change(struct ask *a, struct file *f, uint64_t end)
 	return r;
 }
 
+/* What could not be written where is the operator's business. */
+int say_full(struct ask *a, int r)
+{
+	if (r == -ENOSPC)
+		fail(&a->err, r, "the store is full: delete something for good (rm -r REGION/.trash/TYPE/NAME@TIME after rm -r), or ask an "
+		     "operator for room");
+	return r;
+}
+
 /* After a write that failed the image must not become available: the tool may not notice, or not care. A refusal, in which nothing was
  * tried, is no such failure. */
-static int note_failure(struct ask *a, struct file *f, int r)
+int note_failure(struct ask *a, struct file *f, int r)
 {
+	if (r == -ENOSPC || r == -EDQUOT)
+		file_mark(a->front, f, r == -ENOSPC ? MARK_NO_ROOM : MARK_OVER, 0);
 	if (r == -EIO || r == -ENOSPC || r == -EDQUOT || r == -EFBIG || r == -ENOMEM || r == ERR_DAMAGED)
 		file_mark(a->front, f, MARK_BROKEN, 0);
-	return r;
+	return say_full(a, r);
 }
 
 /* Policy bytes-per-region: what is taken is given back by quota_done(). */
@@ -175,6 +186,15 @@ static int take_for_write(struct ask *a, struct file *f, uint64_t offset, uint64
 	return ask_for_bytes(a, f, *ret_taken);
 }
 
+/* What was deleted for good may not have been collected yet. */
+static bool collect_now(struct ask *a)
+{
+	session_blocking_begin();
+	int r = gc_collect(a->front->service->gc, NULL);
+	session_blocking_end();
+	return r == 0;
+}
+
 static int write_disk(struct ask *a, struct file *f, const char *buf, size_t size, uint64_t offset)
 {
 	WITH_GATE(f->gate);
@@ -185,6 +205,8 @@ static int write_disk(struct ask *a, struct file *f, const char *buf, size_t siz
 	if (r)
 		return note_failure(a, f, r);
 	r = disk_write(f->disk, buf, size, offset, &a->err);
+	if (r == -ENOSPC && collect_now(a))
+		r = disk_write(f->disk, buf, size, offset, &a->err);
 	quota_done(f->quota, bytes);
 	return note_failure(a, f, r);
 }

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "domain/inherit.h"
 #include "domain/acts.h"
+#include "domain/give_back.h"
 #include "domain/market.h"
 #include "domain/rights.h"
 #include "domain/upload.h"
@@ -84,7 +85,7 @@ static int truncate_opened(struct ask *a, uint64_t node, struct file *f)
 	if (!r)
 		r = upload_emptied(a->front->service, &a->who, node, &a->err);
 	if (!r)
-		file_mark(a->front, f, MARK_WROTE, MARK_BROKEN);
+		file_mark(a->front, f, MARK_WROTE, MARKS_BROKEN);
 	return r;
 }
 
@@ -205,7 +206,9 @@ static int flush_disk(struct ask *a, struct file *f, bool belongs)
 	struct who writer = judged(a, f);
 	if (!(marks & (MARK_WROTE | MARK_BROKEN | MARK_JUDGED)))
 		return 0;
-	enum upload_end end = marks & MARK_BROKEN || !belongs	 ? UPLOAD_BROKEN
+	enum upload_end end = marks & MARK_NO_ROOM		 ? UPLOAD_NO_ROOM
+			      : marks & MARK_OVER		 ? UPLOAD_OVER
+			      : marks & MARK_BROKEN || !belongs ? UPLOAD_BROKEN
 			      : process_was_killed(a->who.pid) ? UPLOAD_KILLED
 			      : marks & MARK_COPIED	       ? UPLOAD_COPIED
 							       : UPLOAD_CLOSED;
@@ -218,7 +221,7 @@ static int flush_disk(struct ask *a, struct file *f, bool belongs)
 	/* Not folded: the next close tries again. */
 	bool again = r == -EIO || r == -ENOSPC || r == -EDQUOT;
 	file_mark(a->front, f, again ? MARK_WROTE : 0, MARK_JUDGED);
-	return r;
+	return say_full(a, r);
 }
 
 void op_flush(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
@@ -234,17 +237,34 @@ void op_flush(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 	reply_done(&a, r);
 }
 
+/* Nobody gets an answer any more. Returns whether the store was too full for it. */
+static bool flush_last(struct ask *a, struct file *f, bool belongs)
+{
+	int r = file_marks(a->front, f) & MARK_WROTE ? flush_disk(a, f, belongs) : 0;
+	if (r == -ENOSPC && !(file_marks(a->front, f) & MARK_NO_ROOM)) {
+		(void)note_failure(a, f, r);
+		r = flush_disk(a, f, belongs); /* which it fails for */
+	}
+	a->err.text[0] = 0;
+	return file_marks(a->front, f) & MARK_NO_ROOM;
+}
+
 /* Pages of a mapping may be written after the last FLUSH: what they changed is judged here, where no error reaches anybody but .status. */
 void op_release(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 {
 	struct ask a;
 	struct file *f = NULL;
 	bool belongs = ask_begin_release(&a, req, node);
-	if (file_get(a.front, a.who.conn, fi->fh, node, &f, NULL) == 0 && f->kind == FILE_IS_DISK && f->writable &&
-	    (file_marks(a.front, f) & MARK_WROTE) && flush_disk(&a, f, belongs))
-		a.err.text[0] = 0;
+	bool full = false;
+	if (file_get(a.front, a.who.conn, fi->fh, node, &f, NULL) == 0 && f->kind == FILE_IS_DISK && f->writable)
+		full = flush_last(&a, f, belongs);
 	file_put(a.front, &f);
 	file_close(a.front, a.who.conn, fi->fh);
+	if (full) {
+		session_blocking_begin();
+		give_back(a.front->service, node_number(node));
+		session_blocking_end();
+	}
 	fuse_reply_err(req, 0);
 }
 
@@ -262,7 +282,7 @@ void op_fsync(fuse_req_t req, fuse_ino_t node, int data, struct fuse_file_info *
 		session_blocking_end();
 		/* What was written may be lost: as after a write that failed, it must not become available. */
 		if (r && (file_marks(a.front, f) & MARK_WROTE))
-			file_mark(a.front, f, MARK_BROKEN, 0);
+			r = note_failure(&a, f, r);
 	}
 	file_put(a.front, &f);
 	reply_done(&a, r);
