@@ -84,6 +84,7 @@ int image_each(struct cat_txn *, const struct shelf *, uint64_t after,
 /* All rows of all shelves with node > after, by node. */
 int image_each_all(struct cat_txn *, uint64_t after, int (*each)(void *ctx, const struct image *), void *ctx) MUST_USE;
 int image_count(struct cat_txn *, const struct shelf *, uint64_t *ret) MUST_USE; /* kept, not counted; without aliases */
+int image_count_aliases(struct cat_txn *, const struct shelf *, uint64_t *ret) MUST_USE; /* at most as many as there are: older ones are not counted */
 
 /* What was made from image `id` (lineage): walks ids of rows whose `from` is it, > after. */
 int image_each_child(struct cat_txn *, uint64_t id, uint64_t after, int (*each)(void *ctx, uint64_t node), void *ctx) MUST_USE;

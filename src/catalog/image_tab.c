@@ -6,6 +6,7 @@
  *   image-id     id, node     -> 1         the newest row (highest node) with an id is the one it names
  *   image-child  from, node   -> 1         lineage
  *   image-count  shelf        -> how many  of KIND_IMAGE; no row when none
+ *   image-count  shelf u8:1   -> how many  of KIND_ALIAS that were made since they are counted; no row when none
  *
  * Every change goes through image_put or image_remove, which take the entries of the old row out and put those of the
  * new row in, in the same transaction; so they cannot come apart.
@@ -120,6 +121,12 @@ static struct key *shelf_key(struct key *k, const struct shelf *s)
 	return k;
 }
 
+static struct key *alias_key(struct key *k, const struct shelf *s)
+{
+	key_u8(shelf_key(k, s), KIND_ALIAS);
+	return k;
+}
+
 static struct key *name_key(struct key *k, const struct shelf *s, const char *name)
 {
 	key_text(shelf_key(k, s), name);
@@ -187,12 +194,25 @@ int image_by_id(struct cat_txn *txn, uint64_t id, struct image *ret)
 
 /* ---- the derived tables ---- */
 
+/* Aliases that were made before they were counted are not: that there are fewer than none of them is no damage. */
+static int count_alias(struct cat_txn *txn, const struct shelf *shelf, bool more)
+{
+	struct key k;
+	uint64_t count;
+	int r = image_count_aliases(txn, shelf, &count);
+	if (r || (!more && count == 0))
+		return r;
+	count = more ? count + 1 : count - 1;
+	alias_key(&k, shelf);
+	return count ? db_put_number(txn, DB_IMAGE_COUNT, &k, count) : db_remove(txn, DB_IMAGE_COUNT, &k);
+}
+
 static int count_on(struct cat_txn *txn, const struct image *i, bool more)
 {
 	struct key k;
 	uint64_t count;
 	if (i->kind != KIND_IMAGE)
-		return 0;
+		return count_alias(txn, &i->shelf, more);
 	int r = image_count(txn, &i->shelf, &count);
 	if (r)
 		return r;
@@ -400,6 +420,16 @@ int image_count(struct cat_txn *txn, const struct shelf *shelf, uint64_t *ret)
 {
 	struct key k;
 	int r = db_get_number(txn, DB_IMAGE_COUNT, shelf_key(&k, shelf), ret);
+	if (r != -ENOENT)
+		return r;
+	*ret = 0;
+	return 0;
+}
+
+int image_count_aliases(struct cat_txn *txn, const struct shelf *shelf, uint64_t *ret)
+{
+	struct key k;
+	int r = db_get_number(txn, DB_IMAGE_COUNT, alias_key(&k, shelf), ret);
 	if (r != -ENOENT)
 		return r;
 	*ret = 0;

@@ -173,6 +173,8 @@ static int make_alias(struct cat_txn *txn, struct act *a, const struct shelf *sh
 		r = fail(err, -EPERM, "a name in the marketplace is that of an image that was reviewed: there are no aliases");
 	if (!r)
 		r = check_free_name(txn, shelf, a->name, err);
+	if (!r)
+		r = policy_room_for_alias(txn, shelf, scratch_is_link(a->name), err);
 	if (r)
 		return r;
 	if (n == 0 || n > TRASH_NAME_MAX || memchr(a->text, '/', n))

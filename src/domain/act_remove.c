@@ -13,6 +13,7 @@
 #include "catalog/account.h"
 #include "domain/act.h"
 #include "domain/acts.h"
+#include "domain/disks.h"
 #include "domain/rights.h"
 #include "domain/gone.h"
 #include "domain/links.h"
@@ -57,6 +58,8 @@ static int delete_image(struct cat_txn *txn, struct act *a, struct image *i, str
 	trash.trash = true;
 	int r = i->shelf.type == TYPE_INSTANCE ? start_check_idle(a->service, i, err)
 					       : policy_spend_operation(txn, a->who->account, i->shelf.region, err);
+	if (!r)
+		r = policy_room_in_trash(txn, i->owner, i->shelf.region, err);
 	if (r)
 		return r;
 	if (i->shelf.type == TYPE_INSTANCE && (r = runs_pause(txn, i)))
@@ -111,8 +114,43 @@ static int purge_disk(struct cat_txn *txn, struct act *a, struct image *i)
 	return r ? r : image_put(txn, i);
 }
 
+static int has_any(void *ctx, uint8_t key, const char *value, unsigned len)
+{
+	(void)ctx, (void)key, (void)value, (void)len;
+	return 1;
+}
+
+/* Nobody wants back what never had a byte, nor a setting: it is as if the file had not been made. */
+static int take_back(struct cat_txn *txn, struct act *a, struct image *i)
+{
+	a->not_logged = true;
+	act_drop_disk(a, i->disk);
+	int r = disk_row_release(txn, i->disk);
+	i->disk = 0;
+	i->upload[0] = 0;
+	i->changed = clock_real();
+	act_node_changed(a, seers_of(i), node_image(i->node, SLOT_DIR), true);
+	return r ? r : image_put(txn, i);
+}
+
+/* a->flag: its disk is empty. 1 when there is nothing else either. */
+static int is_nothing(struct cat_txn *txn, const struct act *a, const struct image *i)
+{
+	struct disk_row row;
+	if (!a->flag || i->shelf.trash || i->state != STATE_PENDING || i->from || i->expect_size || i->expect_sha)
+		return 0;
+	int r = disk_row_get(txn, i->disk, &row);
+	if (r || !hash_is_none(&row.root.hash) || (r = hold_any(txn, i->disk)) != -ENOENT)
+		return r;
+	r = setting_each(txn, i->node, has_any, NULL);
+	return r < 0 ? r : r == 0;
+}
+
 static int unlink_disk(struct cat_txn *txn, struct act *a, struct image *i, struct error *err)
 {
+	int nothing = is_nothing(txn, a, i);
+	if (nothing)
+		return nothing < 0 ? nothing : take_back(txn, a, i);
 	a->operation = i->shelf.trash ? "purge" : "delete";
 	return i->shelf.trash ? purge_disk(txn, a, i) : delete_image(txn, a, i, err);
 }
@@ -152,6 +190,8 @@ static int unlink_in_image(struct cat_txn *txn, struct act *a, struct error *err
 	if (i.shelf.type == TYPE_INSTANCE && i.disk && (r = start_check_idle(a->service, &i, err)))
 		return r;
 	enum setting_key setting = setting_by_name(a->name, (enum image_type)i.shelf.type);
+	if (setting && i.disk && !i.shelf.trash && (r = policy_room_in_trash(txn, i.owner, i.shelf.region, err)))
+		return r;
 	if (setting && (r = terms_may_set(txn, &i, setting, "", 0, err)))
 		return r < 0 ? r : 0;
 	/* What removes the whole has removed the disk before; this is about the setting alone. */
@@ -208,9 +248,27 @@ static int do_unlink(struct cat_txn *txn, struct act *a, struct error *err)
 	return fail(err, -EPERM, "%s belongs to the tree and cannot be removed", a->name);
 }
 
+/* Is the disk of an image that is only on its way empty? Asked before the transaction, which cannot wait for a disk. */
+static bool disk_is_empty(struct service *s, uint64_t parent)
+{
+	struct cat_txn *txn;
+	struct image i;
+	struct disk *disk;
+	if (!node_is_in_image(parent) || cat_begin(s->catalog, &txn, NULL))
+		return false;
+	int r = image_get(txn, node_number(parent), &i);
+	cat_end(&txn);
+	if (r || i.state != STATE_PENDING || !i.disk || disks_get(s->disks, i.disk, &disk, NULL))
+		return false;
+	bool empty = disk_size(disk) == 0;
+	disks_put(s->disks, &disk);
+	return empty;
+}
+
 int act_unlink(struct service *s, const struct who *w, uint64_t parent, const char *name, struct error *err)
 {
-	struct act a = { .service = s, .who = w, .operation = "delete", .fn = do_unlink, .parent = parent, .name = name };
+	struct act a = { .service = s, .who = w, .operation = "delete", .fn = do_unlink, .parent = parent, .name = name,
+			 .flag = disk_is_empty(s, parent) };
 	return act_run(&a, err);
 }
 

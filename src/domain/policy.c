@@ -19,6 +19,8 @@ static const struct rule {
 } rules[] = {
 	{ "images-per-region", "10", FORM_NUMBER, "none" },
 	{ "instances-per-region", "1000", FORM_NUMBER, "none" },
+	{ "aliases-per-region", "1000", FORM_NUMBER, "none" },
+	{ "trash-per-region", "10000", FORM_NUMBER, "none" },
 	{ "shares-per-image", "50", FORM_NUMBER, "none" },
 	{ "operations-per-day", "none", FORM_NUMBER, "none" },
 	{ "bytes-per-region", "none", FORM_SIZE, "none" },
@@ -201,6 +203,33 @@ int policy_room_for_image(struct cat_txn *txn, const struct shelf *shelf, struct
 	return fail(err, -EDQUOT, "there are %llu %s here and policy %s allows %llu: delete some, or ask an operator to "
 		    "raise it in .policy", (unsigned long long)count, instance ? "instances" : "custom images",
 		    instance ? "instances-per-region" : "images-per-region", (unsigned long long)limit);
+}
+
+int policy_room_for_alias(struct cat_txn *txn, const struct shelf *shelf, bool on_its_way, struct error *err)
+{
+	uint64_t limit, count;
+	if (shelf->account == 0)
+		return 0;
+	int r = policy_number(txn, shelf->account, shelf->region, "aliases-per-region", &limit);
+	if (!r)
+		r = image_count_aliases(txn, shelf, &count);
+	if (r || count < limit || (on_its_way && count == limit))
+		return r;
+	return fail(err, -EDQUOT, "there are %llu aliases here and policy aliases-per-region allows %llu: remove some, or ask an operator "
+		    "to raise it in .policy", (unsigned long long)count, (unsigned long long)limit);
+}
+
+int policy_room_in_trash(struct cat_txn *txn, uint32_t account, uint32_t region, struct error *err)
+{
+	struct shelf trash = { .account = account, .region = region, .trash = true };
+	uint64_t limit, count, all = 0;
+	int r = policy_number(txn, account, region, "trash-per-region", &limit);
+	for (; !r && trash.type < TYPE_MAX_; trash.type++, all += count)
+		r = image_count(txn, &trash, &count);
+	if (r || all < limit)
+		return r;
+	return fail(err, -EDQUOT, "there are %llu in the trash of this region, and policy trash-per-region allows %llu: delete some for good "
+		    "(rm -r REGION/.trash/TYPE/NAME@TIME), then delete this again", (unsigned long long)all, (unsigned long long)limit);
 }
 
 int policy_spend_operation(struct cat_txn *txn, uint32_t account, uint32_t region, struct error *err)

@@ -29,6 +29,10 @@ int policy_text(struct cat_txn *, uint32_t account, uint32_t region, struct buf 
 struct shelf;
 int policy_room_for_image(struct cat_txn *, const struct shelf *, struct error *err) MUST_USE;
 
+/* May this account have one more alias there (`on_its_way`: ln -sfn makes one to rename it onto another) / one more in its trash? */
+int policy_room_for_alias(struct cat_txn *, const struct shelf *, bool on_its_way, struct error *err) MUST_USE;
+int policy_room_in_trash(struct cat_txn *, uint32_t account, uint32_t region, struct error *err) MUST_USE;
+
 /* One of the operations that are counted by day: counts it, or -EDQUOT. */
 int policy_spend_operation(struct cat_txn *, uint32_t account, uint32_t region, struct error *err) MUST_USE;
 

@@ -53,6 +53,8 @@ static bool is_made_by_vim(const char *name)
 	return isdigit((unsigned char)name[0]) && !*end && n >= 4913 && n < 100000 && (n - 4913) % 123 == 0;
 }
 
+bool scratch_is_link(const char *name) { return is_made_by_sed(name, "Cu"); }
+
 bool scratch_is_name(const char *name)
 {
 	if (name[0] == '.' || strncmp(name, "tmp", 3) == 0 || is_made_by_sed(name, "sed") || is_made_by_vim(name))

@@ -10,6 +10,9 @@
  * NAME.XXXX.partial and the like of `disk` or a setting NAME. */
 bool scratch_is_name(const char *name);
 
+/* Is it a link that ln -sfn makes, to rename it onto another? (CuXXXXXX) */
+bool scratch_is_link(const char *name);
+
 /* May a file of this name be made in the directory of this instance? 0 or -EINVAL with a sentence. */
 int scratch_check_beside(const struct image *instance, const char *name, struct error *err) MUST_USE;
 

@@ -100,7 +100,7 @@ static int install(struct cat_txn *txn, struct act *a, struct image *instance, c
 	if (!r && again)
 		r = start_check_idle(a->service, instance, err);
 	if (!r && again)
-		r = trash_disk(txn, a, instance, gone);
+		r = trash_disk(txn, a, instance, gone, err);
 	if (r)
 		return r;
 	act_path_image(a, txn, instance);

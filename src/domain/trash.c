@@ -11,6 +11,7 @@
 #include "domain/disks.h"
 #include "domain/gc.h"
 #include "domain/node.h"
+#include "domain/policy.h"
 #include "domain/runs.h"
 #include "domain/settings.h"
 
@@ -85,9 +86,12 @@ static int take_disk(struct cat_txn *txn, const struct image *to)
 	return r ? r : disk_row_put(txn, &row);
 }
 
-int trash_disk(struct cat_txn *txn, struct act *a, const struct image *i, char ret_name[TRASH_NAME_MAX + 1])
+int trash_disk(struct cat_txn *txn, struct act *a, const struct image *i, char ret_name[TRASH_NAME_MAX + 1], struct error *err)
 {
 	struct image gone = *i;
+	int r = policy_room_in_trash(txn, i->owner, i->shelf.region, err);
+	if (r)
+		return r;
 	gone.shelf.account = i->owner;
 	gone.shelf.trash = true;
 	gone.node = cat_next(txn, COUNTER_NODE);
@@ -95,7 +99,7 @@ int trash_disk(struct cat_txn *txn, struct act *a, const struct image *i, char r
 	gone.state_before_trash = i->state;
 	gone.state = STATE_TRASHED;
 	gone.trashed = gone.changed = clock_real();
-	int r = trash_name(txn, &gone.shelf, i->name, gone.name);
+	r = trash_name(txn, &gone.shelf, i->name, gone.name);
 	if (!r)
 		r = image_put(txn, &gone);
 	if (!r)

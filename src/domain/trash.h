@@ -14,7 +14,8 @@ int trash_put(struct service *, struct cat_txn *, struct image *, struct error *
 /* The disk of an image or instance, which something else is going to replace, as a row of its own in the trash, with a copy of the settings:
  * it can be restored under another name. The image still names that disk: the caller gives it another one. */
 struct act;
-int trash_disk(struct cat_txn *, struct act *, const struct image *, char ret_name[TRASH_NAME_MAX + 1]) MUST_USE;
+int trash_disk(struct cat_txn *, struct act *, const struct image *, char ret_name[TRASH_NAME_MAX + 1],
+	       struct error *err) MUST_USE; /* -EDQUOT: the trash is full */
 
 /* Of a row that went to the trash as a copy: files on their way are not its. */
 int trash_forget_scratch(struct cat_txn *, uint64_t node) MUST_USE;

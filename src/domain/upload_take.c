@@ -99,7 +99,7 @@ static int give_up(struct cat_txn *txn, struct taking *t, struct act *a, const s
 		act_drop_disk(a, i->disk);
 		return disk_row_release(txn, i->disk);
 	}
-	r = trash_disk(txn, a, i, gone);
+	r = trash_disk(txn, a, i, gone, err);
 	snprintf(t->told, sizeof t->told, "its old disk is in .trash/%s/%s", type_name((enum image_type)i->shelf.type), gone);
 	return r;
 }
