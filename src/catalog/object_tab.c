@@ -126,6 +126,7 @@ struct edit {
 	struct db_cursor *objects, *loose;
 	struct pack_changes packs;
 	struct meter_changes meters;
+	uint64_t dropped, dropped_bytes; /* objects */
 };
 
 static int edit_start(struct edit *e, struct cat_txn *txn)
@@ -133,6 +134,7 @@ static int edit_start(struct edit *e, struct cat_txn *txn)
 	e->txn = txn;
 	e->objects = e->loose = NULL;
 	e->packs.count = e->meters.count = 0;
+	e->dropped = e->dropped_bytes = 0;
 	int r = db_cursor_open(txn, DB_OBJECT, &e->objects);
 	return r ? r : db_cursor_open(txn, DB_LOOSE, &e->loose);
 }
@@ -211,6 +213,17 @@ static int unref_one(struct edit *e, const struct key *k, struct object_row *row
 	row->refs -= (uint32_t)times;
 	int r = change_row(e, k, row);
 	return r == 0 && row->refs == 0 ? make_loose(e, k) : r;
+}
+
+/* The row was not loose: it is not on that list. */
+static int drop_one(struct edit *e, const struct key *k, struct object_row *row, size_t times)
+{
+	if (times != row->refs || row->lender || row->place.kind != OBJECT_CHUNK)
+		return unref_one(e, k, row, times);
+	int r = db_cursor_remove(e->objects);
+	e->dropped++;
+	e->dropped_bytes += row->place.length;
+	return r ? r : lose(e, &row->place, row->payer);
 }
 
 typedef int (*refer_fn)(struct edit *, const struct key *, struct object_row *, size_t times);
@@ -314,17 +327,25 @@ int object_insert(struct cat_txn *txn, uint32_t domain, const struct hash *hash,
 
 static int compare_hashes(const void *a, const void *b) { return hash_compare(a, b); }
 
-static int refer_many(struct cat_txn *txn, uint32_t domain, struct hash *hashes, size_t count, refer_fn refer)
+static int refer_all(struct edit *e, uint32_t domain, struct hash *hashes, size_t count, refer_fn refer)
 {
-	struct edit e;
+	int r = 0;
 	if (count > 1)
 		qsort(hashes, count, sizeof *hashes, compare_hashes);
-	int r = edit_start(&e, txn);
 	for (size_t i = 0, n; r == 0 && i < count; i += n) {
 		for (n = 1; i + n < count && same_object(&hashes[i], &hashes[i + n]); n++)
 			;
-		r = refer_times(&e, domain, &hashes[i], n, refer);
+		r = refer_times(e, domain, &hashes[i], n, refer);
 	}
+	return r;
+}
+
+static int refer_many(struct cat_txn *txn, uint32_t domain, struct hash *hashes, size_t count, refer_fn refer)
+{
+	struct edit e;
+	int r = edit_start(&e, txn);
+	if (r == 0)
+		r = refer_all(&e, domain, hashes, count, refer);
 	return edit_end(&e, r);
 }
 
@@ -336,6 +357,18 @@ int object_ref_many(struct cat_txn *txn, uint32_t domain, struct hash *hashes, s
 int object_unref_many(struct cat_txn *txn, uint32_t domain, struct hash *hashes, size_t count)
 {
 	return refer_many(txn, domain, hashes, count, unref_one);
+}
+
+int object_drop_many(struct cat_txn *txn, uint32_t domain, struct hash *hashes, size_t count, uint64_t *objects,
+		     uint64_t *bytes)
+{
+	struct edit e;
+	int r = edit_start(&e, txn);
+	if (r == 0)
+		r = refer_all(&e, domain, hashes, count, drop_one);
+	*objects += e.dropped;
+	*bytes += e.dropped_bytes;
+	return edit_end(&e, r);
 }
 
 int object_ref(struct cat_txn *txn, uint32_t domain, const struct hash *hash)

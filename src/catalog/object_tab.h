@@ -48,6 +48,10 @@ int object_unref(struct cat_txn *, uint32_t domain, const struct hash *) MUST_US
 int object_ref_many(struct cat_txn *, uint32_t domain, struct hash *hashes, size_t count) MUST_USE;
 int object_unref_many(struct cat_txn *, uint32_t domain, struct hash *hashes, size_t count) MUST_USE;
 
+/* As object_unref_many(), for when the objects are garbage anyway: a chunk that nothing refers to any more is forgotten at once
+ * (object_remove) instead of becoming loose. *objects and *bytes grow by what was. */
+int object_drop_many(struct cat_txn *, uint32_t domain, struct hash *hashes, size_t count, uint64_t *objects, uint64_t *bytes) MUST_USE;
+
 /* References in `domain` to objects that are known there or in the domain that each names: what `domain` does not know
  * it borrows. Else as object_ref_many(). */
 int object_take_many(struct cat_txn *, uint32_t domain, struct object *, size_t count) MUST_USE;

@@ -6,7 +6,7 @@
 #include "catalog/object_tab.h"
 
 /* Changes to a few packs, gathered so that thousands of objects cost a handful of rows. Zero to begin. */
-#define PACK_CHANGES 16
+#define PACK_CHANGES 256
 struct pack_changes {
 	unsigned count;
 	struct pack_change {

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "catalog/ledger_clock.h"
 #include "catalog/object_tab.h"
 #include "catalog/policy_tab.h"
@@ -67,6 +68,79 @@ static void test_deleted(void)
 	struct gc_report report = collect(&rig);
 	ok(report.objects >= 20 && report.packs_removed >= 1, "and when b goes");
 	ok(is_empty(&rig), "nothing is left, in the catalog and in the pool");
+	rig_close(&rig);
+}
+
+/* A quarter of a GiB, of chunks that differ in eight bytes. */
+#define MANY 4096u
+
+static uint64_t many_chunks(struct rig *rig)
+{
+	uint8_t buf[CHUNK_SIZE] = { 0 };
+	uint64_t node = rig_image(rig, "many", STATE_AVAILABLE);
+	struct disk *disk;
+	if (disks_get(rig->service->disks, rig_disk_of(rig, node), &disk, NULL))
+		bail("disks_get");
+	for (uint64_t i = 0; i < MANY; i++) {
+		put_le64(buf, i + 1);
+		if (disk_write(disk, buf, sizeof buf, i * CHUNK_SIZE, NULL))
+			bail("disk_write");
+	}
+	if (disks_fold(rig->service->disks, disk, NULL, NULL))
+		bail("disks_fold");
+	disks_put(rig->service->disks, &disk);
+	return node;
+}
+
+static uint64_t commits_of(struct rig *rig)
+{
+	struct cat_stat stat;
+	cat_stat(rig->service->catalog, &stat);
+	return stat.commits;
+}
+
+struct writing {
+	struct rig *rig;
+	_Atomic bool stop;
+	uint64_t count;
+};
+
+static int write_little(struct cat_txn *txn, void *arg, struct error *err)
+{
+	(void)arg, (void)err;
+	return cat_meta_set(txn, "little", "x");
+}
+
+static void *write_all_the_time(void *arg)
+{
+	struct writing *w = arg;
+	for (; !w->stop; w->count++)
+		if (cat_write(w->rig->service->catalog, write_little, NULL, NULL))
+			bail("a write");
+	return NULL;
+}
+
+/* 128 objects a transaction, 3 parts of a map, made 604 for 4 GiB: a TiB took twenty minutes. */
+static void test_few_steps(void)
+{
+	struct rig rig;
+	pthread_t thread;
+	rig_make(&rig, "steps");
+	uint64_t node = many_chunks(&rig);
+	rig_purge(&rig, node);
+	uint64_t before = commits_of(&rig);
+	ok(collect(&rig).objects > MANY && is_empty(&rig), "many chunks go");
+	uint64_t steps = commits_of(&rig) - before;
+	ok(steps <= 8, "in few transactions: %llu", (unsigned long long)steps);
+
+	node = many_chunks(&rig);
+	rig_purge(&rig, node);
+	struct writing writing = { .rig = &rig };
+	pthread_create(&thread, NULL, write_all_the_time, &writing);
+	ok(collect(&rig).objects > MANY && is_empty(&rig), "they go while others write");
+	writing.stop = true;
+	pthread_join(thread, NULL);
+	ok(writing.count > 0, "and %llu writes of others went on", (unsigned long long)writing.count);
 	rig_close(&rig);
 }
 
@@ -835,6 +909,7 @@ int main(void)
 {
 	log_set_level(LOG_LEVEL_ERROR);
 	test_deleted();
+	test_few_steps();
 	test_pinned();
 	test_pins_are_counted();
 	test_compaction();
