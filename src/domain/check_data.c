@@ -68,11 +68,9 @@ static int check_frame(struct check *c, uint32_t domain, const struct pack_item 
 	uint8_t frame[FRAME_MAX], data[CHUNK_SIZE];
 	struct hash hash;
 	size_t size = object_size(item->place.kind);
-	int r = pack_read_frame(c->service->store->backend, &item->place, frame, err);
+	int r = store_read_frame(c->service->store, &item->place, frame, data, err);
 	if (r == -ENOMEM)
 		return r;
-	if (r == 0)
-		r = codec_unpack(frame, item->place.length, data, size);
 	if (r == 0)
 		hash_of(data, size, &hash);
 	if (r < 0 || !hash_equal(&hash, &item->hash))

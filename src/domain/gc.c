@@ -31,6 +31,7 @@
 #define TICK (INT64_C(600) * 1000000000) /* between two marks of the ledger's clock */
 #define PAUSE (INT64_C(1) * 1000000000)  /* between two runs of any kind */
 #define QUIET (INT64_C(60) * 1000000000) /* without a change: time to compress harder */
+#define RETRY (INT64_C(3600) * 1000000000) /* until what was bad is tried again: it may have been healed */
 #define PIN_BUCKETS 1024u
 #define PIN_BYTES 16u /* of the hash: what the catalog's keys have */
 #define BAD_MAX 1024u
@@ -40,6 +41,11 @@ struct pin {
 	uint8_t hash[PIN_BYTES];
 	unsigned count;
 	struct pin *next;
+};
+
+struct bad_thing {
+	uint64_t thing;
+	int64_t until; /* clock_mono(): it is not tried again before */
 };
 
 struct gc {
@@ -60,7 +66,7 @@ struct gc {
 	pthread_t thread, fold_thread, claim_thread, squeeze_thread;
 	struct pin *pins[PIN_BUCKETS];
 	struct keep *keep; /* has a lock of its own */
-	uint64_t bad[BAD_MAX];
+	struct bad_thing bad[BAD_MAX];
 	unsigned n_bad;
 };
 
@@ -148,18 +154,28 @@ void gc_release(struct gc *gc)
 
 /* ---- what is said */
 
-static bool is_bad(const struct gc *gc, uint64_t thing)
+/* Under the lock; NULL: nothing was said of it. */
+static struct bad_thing *find_bad(struct gc *gc, uint64_t thing)
 {
 	for (unsigned i = 0; i < gc->n_bad; i++)
-		if (gc->bad[i] == thing)
-			return true;
-	return false;
+		if (gc->bad[i].thing == thing)
+			return &gc->bad[i];
+	return NULL;
 }
 
 bool gc_is_bad(struct gc *gc, uint64_t thing)
 {
 	WITH_LOCK(&gc->lock);
-	return is_bad(gc, thing);
+	const struct bad_thing *b = find_bad(gc, thing);
+	return b && clock_mono() < b->until;
+}
+
+/* By hand everything is tried again. */
+static void retry_bad(struct gc *gc)
+{
+	WITH_LOCK(&gc->lock);
+	for (unsigned i = 0; i < gc->n_bad; i++)
+		gc->bad[i].until = 0;
 }
 
 void gc_bad(struct gc *gc, uint64_t thing, const char *format, ...)
@@ -168,10 +184,13 @@ void gc_bad(struct gc *gc, uint64_t thing, const char *format, ...)
 	va_list ap;
 	{
 		WITH_LOCK(&gc->lock);
-		if (is_bad(gc, thing))
+		struct bad_thing *known = find_bad(gc, thing);
+		if (known)
+			known->until = clock_mono() + RETRY;
+		else if (gc->n_bad < BAD_MAX)
+			gc->bad[gc->n_bad++] = (struct bad_thing){ thing, clock_mono() + RETRY };
+		if (known)
 			return;
-		if (gc->n_bad < BAD_MAX)
-			gc->bad[gc->n_bad++] = thing;
 	}
 	va_start(ap, format);
 	vsnprintf(text, sizeof text, format, ap);
@@ -247,6 +266,7 @@ int gc_run(struct gc *gc, void (*say)(void *ctx, const char *line), void *ctx, s
 {
 	struct gc_report report = { 0 };
 	struct gc_work w = { gc, gc->service, &report, say, ctx, false };
+	retry_bad(gc);
 	gc_fold_now(&w);
 	int r = run(&w, true, err);
 	if (r == 0)

@@ -23,7 +23,8 @@ void gc_step_end(struct gc *);
 bool gc_pinned(struct gc *, uint32_t domain, const struct hash *); /* by 16 bytes of the hash */
 
 /* Something is wrong with the thing of this number (of a pack, or the begin of a hash): a warning in
- * the log, the first time. gc_is_bad: was that said? */
+ * the log, the first time. gc_is_bad: was that said within the hour, so that it is not worth a try? Only what is surely wrong is bad: not what
+ * there was no memory for, and not what the medium would not give this once. */
 void gc_bad(struct gc *, uint64_t thing, const char *format, ...) __attribute__((format(printf, 3, 4)));
 bool gc_is_bad(struct gc *, uint64_t thing);
 

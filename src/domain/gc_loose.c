@@ -153,9 +153,10 @@ static int load_kids(struct gc_work *w, const struct loose *o, struct hash kids[
 	struct error err;
 	int r = store_get(store, o->domain, OBJECT_NODE, &o->hash, &ref, NULL, &err);
 	if (r < 0) {
-		gc_bad(w->gc, thing_of(o),
-		       "A part of a deleted disk's map is damaged, so what it names cannot be removed: %s",
-		       err.text);
+		if (r == ERR_DAMAGED)
+			gc_bad(w->gc, thing_of(o),
+			       "A part of a deleted disk's map is damaged, so what it names cannot be removed: %s",
+			       err.text);
 		return r;
 	}
 	memcpy(kids, ref.data, NODE_SIZE);

@@ -96,16 +96,12 @@ struct load {
 	uint32_t domain; /* in which it was found */
 };
 
-static int load_once(const struct load *l, void *buf, struct error *err)
+static int read_once(struct store *s, const struct place *p, uint8_t *frame, void *data, struct error *err)
 {
-	const struct place *p = &l->place;
-	uint8_t frame[FRAME_MAX];
-	int r = pack_read_frame(l->store->backend, p, frame, err);
+	int r = pack_read_frame(s->backend, p, frame, err);
 	if (r)
 		return r;
-	atomic_fetch_add(&l->store->pool_reads, 1);
-	atomic_fetch_add(&l->store->pool_read_bytes, p->length);
-	r = codec_unpack(frame, p->length, buf, object_size(p->kind));
+	r = codec_unpack(frame, p->length, data, object_size(p->kind));
 	if (r == ERR_DAMAGED)
 		return fail(err, r, "pack-%08x is damaged: the %u bytes at offset %u do not match their checksum",
 			    p->pack, p->length, p->offset);
@@ -116,19 +112,29 @@ static int load_once(const struct load *l, void *buf, struct error *err)
 
 static bool is_unreadable(int r) { return r == ERR_DAMAGED || r == -EIO; }
 
-/* Read, decode and verify the object at a place: a cache_load. What went wrong may have gone wrong on the way from the medium, so
- * it is read from there a second time. */
+/* What went wrong may have gone wrong on the way from the medium, so it is read from there a second time. */
+int store_read_frame(struct store *s, const struct place *p, uint8_t *frame, void *data, struct error *err)
+{
+	char name[20];
+	int r = read_once(s, p, frame, data, err);
+	if (!is_unreadable(r))
+		return r;
+	if (s->backend->ops->forget)
+		s->backend->ops->forget(s->backend, pack_name(p->pack, name), p->length, p->offset);
+	return read_once(s, p, frame, data, err);
+}
+
+/* A cache_load. */
 static int load_object(void *ctx, void *buf, struct error *err)
 {
 	const struct load *l = ctx;
-	int r = load_once(l, buf, err);
-	if (!is_unreadable(r))
-		return r;
-	char name[20];
-	struct backend *b = l->store->backend;
-	if (b->ops->forget)
-		b->ops->forget(b, pack_name(l->place.pack, name), l->place.length, l->place.offset);
-	return load_once(l, buf, err);
+	uint8_t frame[FRAME_MAX];
+	int r = store_read_frame(l->store, &l->place, frame, buf, err);
+	if (r == 0) {
+		atomic_fetch_add(&l->store->pool_reads, 1);
+		atomic_fetch_add(&l->store->pool_read_bytes, l->place.length);
+	}
+	return r;
 }
 
 static int find_place(struct store *s, uint32_t domain, enum object_kind kind, const struct hash *hash,

@@ -52,6 +52,10 @@ int store_get(struct store *, uint32_t domain, enum object_kind, const struct ha
 	      uint32_t *ret_domain, struct error *err) MUST_USE;
 void store_put(struct store *, enum object_kind, struct cache_ref *);
 
+/* The frame at a place, and what it holds (object_size(place.kind) bytes), past the caches: from the pool, and what fails once more from
+ * the medium. ERR_DAMAGED, -ENOENT; -EIO and others: it may be there. Only the codec's checksum is verified. */
+int store_read_frame(struct store *, const struct place *, uint8_t *frame, void *data, struct error *err) MUST_USE;
+
 /* Have it in the cache soon, by another thread; returns at once, promises nothing. */
 void store_prefetch(struct store *, uint32_t domain, const struct hash *);
 

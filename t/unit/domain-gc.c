@@ -473,10 +473,9 @@ static void test_damaged_frame(void)
 		moved += place_of_seed(&rig, i).pack != place.pack;
 	is_int(moved, 0, "where it was");
 	is_int(collect(&rig).packs_compacted, 0, "it is left alone from then on");
+	ok(gc_is_bad(rig.service->gc, place.pack), "the thread does not try it again for a while");
 	rig_flip(&rig, place.pack, place.offset + place.length / 2);
-	rig_close(&rig);
-	rig_open(&rig);
-	is_int(collect(&rig).packs_compacted, 1, "the same pack without the damage is compacted");
+	is_int(collect(&rig).packs_compacted, 1, "the same pack without the damage is compacted, in the same daemon");
 	ok(rig_holds(&rig, a, 30, seeds + 30, 20), "with all that was in it");
 	rig_close(&rig);
 }
@@ -521,6 +520,53 @@ static void test_damaged_node(void)
 	rig_purge(&rig, b);
 	collect(&rig);
 	is_int(rig_totals(&rig).objects, 6, "and does not keep others from going");
+	rig_flip(&rig, place.pack, place.offset + place.length - 3);
+	collect(&rig);
+	ok(is_empty(&rig), "when it can be read again it goes, in the same daemon");
+	rig_close(&rig);
+}
+
+/* A pool whose next reads fail. */
+static struct {
+	const struct backend_ops *real;
+	struct backend_ops ops;
+	int errors, code;
+} moody;
+
+static int read_moody(struct backend *b, const char *name, void *buf, size_t len, uint64_t offset, struct error *err)
+{
+	if (moody.errors > 0 && moody.errors--)
+		return fail(err, moody.code, "not now");
+	return moody.real->read(b, name, buf, len, offset, err);
+}
+
+static void test_transient(void)
+{
+	struct rig rig;
+	uint64_t seed = 5;
+	const int codes[] = { -ENOMEM, -EIO };
+	rig_make(&rig, "transient");
+	for (unsigned i = 0; i < 2; i++) {
+		uint64_t a = rig_image(&rig, "a", STATE_AVAILABLE);
+		rig_write(&rig, a, 0, &seed, 1);
+		rig_close(&rig);
+		rig_open(&rig); /* so that no cache has the node */
+		moody.real = rig.service->store->backend->ops;
+		moody.ops = *moody.real;
+		moody.ops.read = read_moody;
+		rig.service->store->backend->ops = &moody.ops;
+		struct gc_report report = { 0 };
+		struct gc_work w = { rig.service->gc, rig.service, &report, NULL, NULL, false };
+		rig_purge(&rig, a);
+		moody.errors = 2;
+		moody.code = codes[i];
+		is_int(gc_loose(&w, NULL), 0, "a node cannot be read now (%s)", strerror(-codes[i]));
+		moody.errors = 0;
+		is_int(gc_loose(&w, NULL), 0, "the next run");
+		is_int(rig_totals(&rig).objects, 0, "takes it and what it names");
+		rig.service->store->backend->ops = moody.real;
+		collect(&rig);
+	}
 	rig_close(&rig);
 }
 
@@ -921,6 +967,7 @@ int main(void)
 	test_damaged_frame();
 	test_damaged_index();
 	test_damaged_node();
+	test_transient();
 	test_orphans();
 	test_trash();
 	test_pending();
