@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "cli/inside.h"
 #include "cli/owner.h"
 
 #define ENDING_PATIENCE (40 * 1000000000LL)
@@ -88,6 +89,19 @@ int store_path(const char *text, char **ret, struct error *err)
 	return *ret ? 0 : fail_errno(err, "cannot find the store %s", text);
 }
 
+int store_find(const char *text, char **ret, struct error *err)
+{
+	AUTO_FREE char *mark = path_join(text, "imagefs.store");
+	AUTO_FREE struct mount_entry *mount = malloc(sizeof *mount);
+	if (access(mark, F_OK) == 0 || errno == EACCES)
+		return store_path(text, ret, err);
+	if (access(text, F_OK))
+		return fail_errno(err, "cannot find %s", text);
+	if (!mount || inside_mount(text, mount, err))
+		return fail(err, -ENOENT, "%s is not a store, nor in a mount of one", text);
+	return store_path(mount->source, ret, err);
+}
+
 int client_connect(const char *store, struct error *err)
 {
 	int fd = wire_connect(store);
@@ -117,7 +131,7 @@ static int do_offline(const char *store, const struct store_job *job, const stru
 	if (r == 0)
 		r = service_open(&service, store, &options, err);
 	if (r == -EACCES)
-		return fail(err, r, "nobody serves %s, and its files are open to its owner only, who can start `imagefs serve`", store);
+		return owner_denied(store, err);
 	if (r)
 		return r;
 	r = job->offline(job->arg, service, sink, err);

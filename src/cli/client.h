@@ -14,6 +14,8 @@ int client_ask(int fd, const char *request, int pass, int timeout_ms, const stru
 
 /* The real path of a store. -ENOENT with a sentence. ret: caller frees. */
 int store_path(const char *text, char **ret, struct error *err) MUST_USE;
+/* The same of a store, or of anything in a mount of one. */
+int store_find(const char *text, char **ret, struct error *err) MUST_USE;
 
 /* A connection to the daemon of a store. -ECONNREFUSED (no sentence): nobody serves it. */
 int client_connect(const char *store, struct error *err) MUST_USE;

@@ -5,11 +5,13 @@
 static int run(int argc, char **argv)
 {
 	bool json = false;
-	struct option_list uids = { .count = 0 };
+	struct manage_uids uids = { .uids.count = 0 };
 	const struct option_spec options[] = {
 		{ .name = "json", .kind = OPTION_FLAG, .value = &json, .help = "print JSON" },
-		{ .name = "uid", .kind = OPTION_LIST, .value = &uids, .arg = "USER",
-		  .help = "a user of this machine (name or number), given once for each" },
+		{ .name = "uid", .kind = OPTION_LIST, .value = &uids.uids, .arg = "USER",
+		  .help = "a user of this machine (name or number), given once for each; set: these and no others" },
+		{ .name = "add-uid", .kind = OPTION_LIST, .value = &uids.add, .arg = "USER", .help = "set: one more" },
+		{ .name = "remove-uid", .kind = OPTION_LIST, .value = &uids.remove, .arg = "USER", .help = "set: one less" },
 		{ .name = NULL },
 	};
 	struct operands operands;

@@ -41,7 +41,7 @@ static int run(int argc, char **argv)
 	int code = command_parse(&command_check, options, argc, argv, 1, 1, &operands);
 	if (code >= 0)
 		return code;
-	if (store_path(operands.items[0], &store, &err))
+	if (store_find(operands.items[0], &store, &err))
 		return complain_of(&err);
 	report_begin(&report, json, "problem");
 	struct sink sink = report_sink(&report);
@@ -54,8 +54,11 @@ static int run(int argc, char **argv)
 		code = complain_of(&err);
 	else
 		code = report_print(&report);
-	if (code == EXIT_DONE && found_problems(&report))
+	if (code == EXIT_DONE && found_problems(&report)) {
+		complain("imagefs-check(1) tells what can be done about it; images whose chunks are damaged heal when they are uploaded "
+			 "once more, under any name");
 		code = EXIT_DAMAGED;
+	}
 	report_free(&report);
 	return r == -EINVAL ? EXIT_ABSENT : code;
 }

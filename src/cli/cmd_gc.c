@@ -28,7 +28,7 @@ static int run(int argc, char **argv)
 	int code = command_parse(&command_gc, options, argc, argv, 1, 1, &operands);
 	if (code >= 0)
 		return code;
-	if (store_path(operands.items[0], &store, &err))
+	if (store_find(operands.items[0], &store, &err))
 		return complain_of(&err);
 	report_begin(&report, json, "done");
 	struct sink sink = report_sink(&report);

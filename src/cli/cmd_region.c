@@ -6,7 +6,7 @@
 
 static int run(int argc, char **argv)
 {
-	static const struct option_list no_uids;
+	static const struct manage_uids no_uids;
 	bool json = false;
 	const struct option_spec options[] = {
 		{ .name = "json", .kind = OPTION_FLAG, .value = &json, .help = "print JSON" },

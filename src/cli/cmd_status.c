@@ -39,10 +39,27 @@ static int status_of_store(const char *path, struct report *report, struct error
 }
 
 /* "received" of "virtual" or of the `size` that was promised. */
+static uint64_t received(const char *facts)
+{
+	char text[32];
+	return facts_get(facts, "received", text, sizeof text) ? strtoull(text, NULL, 10) : 0;
+}
+
+/* Why it is not settled, once for each reason: some of them do not go away by waiting. */
+static void say_reason(struct progress *progress, const char *facts, char said[400])
+{
+	char reason[400];
+	if (!facts_get(facts, "reason", reason, sizeof reason) || strcmp(reason, said) == 0)
+		return;
+	memcpy(said, reason, sizeof reason);
+	progress_end(progress);
+	complain("still pending: %s", reason);
+}
+
 static void show_waiting(struct progress *progress, const char *facts)
 {
-	char text[32], percent[32];
-	uint64_t done = facts_get(facts, "received", text, sizeof text) ? strtoull(text, NULL, 10) : 0;
+	char percent[32];
+	uint64_t done = received(facts);
 	uint64_t of = facts_get(facts, "progress", percent, sizeof percent) ? strtoull(percent, NULL, 10) : 0;
 	progress_at(progress, done, of ? done * 100 / of : 0);
 }
@@ -58,9 +75,12 @@ static int wait_until_settled(const char *path, struct buf *facts, struct error 
 	const volatile sig_atomic_t *stop = interrupt_catch();
 	struct timespec pause = { .tv_nsec = POLL_NS };
 	struct progress progress;
+	char said[400] = "";
 	int r = 0;
 	progress_begin(&progress, "waiting", PROGRESS_BYTES);
+	progress.before = received(facts->data);
 	while (r == 0 && is_pending(facts->data)) {
+		say_reason(&progress, facts->data, said);
 		show_waiting(&progress, facts->data);
 		nanosleep(&pause, NULL);
 		if (*stop)
@@ -93,10 +113,18 @@ static int collect(const char *path, bool wait, struct report *report, struct er
 	return r == -ENOENT && !wait ? status_of_store(mount->source, report, err) : r;
 }
 
-static bool has_failed(struct report *report)
+static bool has_failed(struct report *report, char ret_reason[400])
 {
 	char state[32];
+	if (!facts_get(report->facts.data, "reason", ret_reason, 400))
+		ret_reason[0] = 0;
 	return facts_get(report->facts.data, "state", state, sizeof state) && strcmp(state, "failed") == 0;
+}
+
+static int complain_failed(const char *reason)
+{
+	complain("failed: %s", reason[0] ? reason : "no reason is known");
+	return EXIT_REFUSED;
 }
 
 static int run(int argc, char **argv)
@@ -111,6 +139,7 @@ static int run(int argc, char **argv)
 	struct operands operands;
 	struct error err;
 	struct report report;
+	char reason[400];
 
 	int code = command_parse(&command_status, options, argc, argv, 1, 1, &operands);
 	if (code >= 0)
@@ -119,8 +148,8 @@ static int run(int argc, char **argv)
 	int r = collect(operands.items[0], wait, &report, &err);
 	report_end(&report);
 	code = r ? complain_of(&err) : report_print(&report);
-	if (code == EXIT_DONE && wait && has_failed(&report))
-		code = EXIT_REFUSED;
+	if (code == EXIT_DONE && wait && has_failed(&report, reason))
+		code = complain_failed(reason);
 	report_free(&report);
 	return code;
 }

@@ -26,27 +26,12 @@ static void take_line(void *ctx, const char *text)
 	buf_addf(ctx, "%s\n", text);
 }
 
-/* The store at this path, or the one that is mounted there. */
-static int find_store(const char *path, char **ret, struct error *err)
-{
-	struct stat st;
-	AUTO_FREE char *mark = path_join(path, "imagefs.store");
-	AUTO_FREE struct mount_entry *mount = malloc(sizeof *mount);
-	if (stat(mark, &st) == 0)
-		return store_path(path, ret, err);
-	if (access(path, F_OK))
-		return fail_errno(err, "cannot find %s", path);
-	if (!mount || inside_mount(path, mount, err))
-		return fail(err, -ENOENT, "%s is neither a store nor in a mount of imagefs", path);
-	return store_path(mount->source, ret, err);
-}
-
 static int ask(const char *path, const struct question *q, struct buf *ret, struct error *err)
 {
 	AUTO_FREE char *store = NULL;
 	AUTO_BUF struct buf arguments = BUF_INIT, request = BUF_INIT;
 	struct sink sink = { .line = take_line, .ctx = ret };
-	int r = find_store(path, &store, err);
+	int r = store_find(path, &store, err);
 	if (!r)
 		r = owner_become(store, err);
 	if (r)

@@ -27,7 +27,10 @@ static int take_store(const char *store, int *ret_lock, int *ret_listen, struct 
 {
 	AUTO_FD int lock = -1;
 	struct error why = { 0 };
+	struct stat st;
 	int r = service_lock(store, &lock, &why);
+	if (r == -EACCES && stat(store, &st) == 0 && st.st_uid == geteuid())
+		return owner_denied(store, err);
 	if (r == -EACCES || r == -EPERM || r == -EROFS)
 		return fail(err, r, "%.380s (nobody serves this store, and you cannot: its owner can, with `imagefs serve`)",
 			    why.text);

@@ -5,7 +5,6 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -49,13 +48,14 @@ static int add_uids(struct buf *ret, const char *list, struct error *err)
 	return r;
 }
 
-int manage_uids(struct buf *request, const struct option_list *uids, struct error *err)
+/* --uid N, --uid NAME and the like: one field "KEY …". Nothing when there are none. */
+static int add_list(struct buf *request, const char *key, const struct option_list *uids, struct error *err)
 {
 	AUTO_BUF struct buf field = BUF_INIT;
 	int r = 0;
 	if (!uids->count)
 		return 0;
-	buf_adds(&field, "uids");
+	buf_adds(&field, key);
 	for (unsigned i = 0; i < uids->count && !r; i++)
 		r = add_uids(&field, uids->items[i], err);
 	return r ? r : manage_field(request, field.data, err);
@@ -71,7 +71,7 @@ int manage_pairs(struct buf *request, char *const *items, int count, struct erro
 		if (!*items[i] || strpbrk(items[i], " \t"))
 			return fail(err, -EINVAL, "\"%.60s\" is no name of a setting", items[i]);
 		buf_adds(&field, items[i]);
-		if (strcmp(items[i], "uids") == 0)
+		if (strcmp(items[i], "uids") == 0 || strcmp(items[i], "add-uids") == 0 || strcmp(items[i], "remove-uids") == 0)
 			r = add_uids(&field, items[i + 1], err);
 		else
 			buf_addf(&field, " %s", items[i + 1]);
@@ -89,11 +89,7 @@ static int manage_here(void *arg, struct service *service, const struct sink *si
 
 static int find_store(const char *path, char **ret, struct error *err)
 {
-	struct stat st;
-	AUTO_FREE char *mark = path_join(path, "imagefs.store");
-	int r = store_path(path, ret, err);
-	if (r == 0 && stat(mark, &st))
-		return fail(err, -ENOENT, "%s is not a store", path);
+	int r = store_find(path, ret, err);
 	return r ? r : owner_become(*ret, err);
 }
 
@@ -143,7 +139,7 @@ const struct manage_verb *manage_verb(const struct command *c, const struct mana
 	return NULL;
 }
 
-static int make_request(struct buf *ret, const char *thing, const struct operands *o, const struct option_list *uids, struct error *err)
+static int make_request(struct buf *ret, const char *thing, const struct operands *o, const struct manage_uids *uids, struct error *err)
 {
 	int r = manage_field(ret, thing, err);
 	if (!r)
@@ -152,10 +148,14 @@ static int make_request(struct buf *ret, const char *thing, const struct operand
 		r = manage_field(ret, o->items[2], err);
 	if (!r && o->count > 3)
 		r = manage_pairs(ret, o->items + 3, o->count - 3, err);
-	return r ? r : manage_uids(ret, uids, err);
+	if (!r)
+		r = add_list(ret, "uids", &uids->uids, err);
+	if (!r)
+		r = add_list(ret, "add-uids", &uids->add, err);
+	return r ? r : add_list(ret, "remove-uids", &uids->remove, err);
 }
 
-int manage_places(const struct command *c, const struct operands *o, const struct option_list *uids, bool json)
+int manage_places(const struct command *c, const struct operands *o, const struct manage_uids *uids, bool json)
 {
 	static const struct manage_verb verbs[] = {
 		{ "list", 0, 0, MANAGE_TABLE }, { "show", 0, 1, MANAGE_THING }, { "add", 1, 65, MANAGE_THING },
@@ -166,8 +166,9 @@ int manage_places(const struct command *c, const struct operands *o, const struc
 	const struct manage_verb *verb = manage_verb(c, verbs, o);
 	if (!verb)
 		return EXIT_USAGE;
-	bool sets = verb->name[0] == 'a' || strcmp(verb->name, "set") == 0;
-	if ((uids->count && !sets) || (strcmp(verb->name, "set") == 0 && o->count == 3 && !uids->count))
+	bool set = strcmp(verb->name, "set") == 0, changes = uids->add.count || uids->remove.count;
+	if ((uids->uids.count && !set && verb->name[0] != 'a') || (changes && (!set || uids->uids.count)) ||
+	    (set && o->count == 3 && !uids->uids.count && !changes))
 		return usage(c);
 	if (make_request(&request, c->name, o, uids, &err)) {
 		complain("%s", err.text);

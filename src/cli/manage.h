@@ -12,11 +12,13 @@
 /* Adds a field to a request; -EINVAL with a sentence when it has a tab, newline or other control character. */
 int manage_field(struct buf *request, const char *text, struct error *err) MUST_USE;
 
-/* KEY VALUE operands as one field each. Of `uids`, names of users become numbers. */
+/* KEY VALUE operands as one field each. Of uids, names of users become numbers. */
 int manage_pairs(struct buf *request, char *const *items, int count, struct error *err) MUST_USE;
 
-/* --uid N, --uid NAME: one field "uids …". Nothing when there are none. */
-int manage_uids(struct buf *request, const struct option_list *, struct error *err) MUST_USE;
+/* Users: instead of those of the account, beside them, out of them. */
+struct manage_uids {
+	struct option_list uids, add, remove;
+};
 
 /* Ask, and print what is told. An exit code. */
 enum manage_form { MANAGE_THING, MANAGE_TABLE };
@@ -32,6 +34,6 @@ struct manage_verb {
 const struct manage_verb *manage_verb(const struct command *, const struct manage_verb *, const struct operands *);
 
 /* The whole of `imagefs account` and `imagefs region`: VERB STORE [NAME] [KEY VALUE]... */
-int manage_places(const struct command *, const struct operands *, const struct option_list *uids, bool json);
+int manage_places(const struct command *, const struct operands *, const struct manage_uids *, bool json);
 
 #endif

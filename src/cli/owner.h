@@ -9,4 +9,7 @@
 /* For good: nothing gives the rights back. Does nothing when this is not root, or when the store is root's. */
 int owner_become(const char *store, struct error *err) MUST_USE;
 
+/* Nobody serves the store, and a file of it could not be opened: -EACCES with a sentence. Its owner is told which. */
+int owner_denied(const char *store, struct error *err) MUST_USE;
+
 #endif

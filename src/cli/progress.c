@@ -33,7 +33,7 @@ static void amount_text(const struct progress *p, uint64_t amount, char ret[24])
 static void numbers_text(const struct progress *p, uint64_t done, uint64_t total, double seconds, char *ret, size_t size)
 {
 	char so_far[24], all[24], rate[24], left[DURATION_TEXT_SIZE];
-	double per_second = seconds > 0 ? (double)done / seconds : 0;
+	double per_second = seconds > 0 && done > p->before ? (double)(done - p->before) / seconds : 0;
 
 	amount_text(p, done, so_far);
 	amount_text(p, total, all);

@@ -14,6 +14,7 @@ struct progress {
 	enum progress_unit unit;
 	int64_t began, shown; /* clock_mono(); shown 0: never */
 	uint64_t done, total; /* last heard of */
+	uint64_t before;      /* done when it began: no part of the rate */
 	bool terminal;
 	int fd;
 };

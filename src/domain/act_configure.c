@@ -130,14 +130,29 @@ static bool has_uid(const struct account *a, uint32_t uid)
 	return false;
 }
 
-static int take_uids(const struct account_change *c, const char *value, struct error *err)
+static int drop_uid(const struct account_change *c, const char *word, struct account *ret, struct error *err)
+{
+	unsigned n = 0;
+	(void)c;
+	while (n < ret->n_uids && (word[strspn(word, "0123456789")] || ret->uids[n] != strtoull(word, NULL, 10)))
+		n++;
+	if (n == ret->n_uids)
+		return fail(err, -EINVAL, "uid %.20s does not belong to the account %s", word, ret->name);
+	ret->n_uids--;
+	memmove(&ret->uids[n], &ret->uids[n + 1], (ret->n_uids - n) * sizeof ret->uids[0]);
+	return 0;
+}
+
+/* uids: these and no others; add-uids, remove-uids: what it says. */
+static int take_uids(const struct account_change *c, const char *key, const char *value, struct error *err)
 {
 	char word[32];
 	int r = 0;
-	bool had = has_uid(c->account, c->who->uid);
-	c->account->n_uids = 0;
+	bool had = has_uid(c->account, c->who->uid), drop = key[0] == 'r';
+	if (key[0] == 'u')
+		c->account->n_uids = 0;
 	while (!r && next_word(&value, word, sizeof word))
-		r = take_uid(c, word, c->account, err);
+		r = (drop ? drop_uid : take_uid)(c, word, c->account, err);
 	if (!r && had && c->account->no == c->who->account && !has_uid(c->account, c->who->uid))
 		return fail(err, -EPERM, "nobody takes their own uid (%u) from their account: another operator can", c->who->uid);
 	return r;
@@ -172,8 +187,8 @@ static int take_account(const struct account_change *c, const char *key, const c
 		return r;
 	if (accepts)
 		return take_accept(c, value, err);
-	if (strcmp(key, "uids") == 0)
-		return take_uids(c, value, err);
+	if (strcmp(key, "uids") == 0 || strcmp(key, "add-uids") == 0 || strcmp(key, "remove-uids") == 0)
+		return take_uids(c, key, value, err);
 	if (strcmp(key, "operator") == 0)
 		return yes_or_no(key, value, &c->account->is_operator, err);
 	if (strcmp(key, "vendor") == 0)

@@ -378,7 +378,7 @@ static int no_account(struct service *s, struct cat_txn *txn, uint32_t uid, stru
 	AUTO_BUF struct buf names = BUF_INIT;
 	int r = account_each(txn, 0, add_operator, &names);
 	return fail(err, -EACCES, "uid %u has no account in this store: ask an operator (%s) for one, who types `imagefs account add "
-		    "--uid %u %.200s NAME`, or `account set` to add it to one", uid, r || !names.len ? "?" : names.data, uid, s->dir);
+		    "--uid %u %.200s NAME`, or `account set --add-uid %u`, which adds it to one", uid, r || !names.len ? "?" : names.data, uid, s->dir, uid);
 }
 
 int service_account_of(struct service *s, uint32_t uid, uint32_t *ret_no, char ret_name[33], struct error *err)

@@ -282,7 +282,8 @@ void op_fsync(fuse_req_t req, fuse_ino_t node, int data, struct fuse_file_info *
 		session_blocking_end();
 		/* What was written may be lost: as after a write that failed, it must not become available. */
 		if (r && (file_marks(a.front, f) & MARK_WROTE))
-			r = note_failure(&a, f, r);
+			(void)note_failure(&a, f, r);
+		r = say_full(&a, r);
 	}
 	file_put(a.front, &f);
 	reply_done(&a, r);
