@@ -135,6 +135,7 @@ int disk_open(struct disk **ret, const struct disk_conf *conf, struct error *err
 		disk_close(d);
 		return r;
 	}
+	disk_noted(d);
 	*ret = d;
 	return 0;
 }
@@ -156,6 +157,7 @@ void disk_close(struct disk *d)
 {
 	if (!d)
 		return;
+	disk_unnoted(d);
 	absorb_end(d);
 	close_overlay(d);
 	if (d->log_fd >= 0)
@@ -192,6 +194,9 @@ uint64_t disk_overlay_stored(struct disk *d) { return overlay_stored(d->overlay)
 uint64_t disk_new_bytes(struct disk *d, uint64_t offset, uint64_t len)
 {
 	uint64_t block = offset / BLOCK_SIZE, end = div_up(offset + len, BLOCK_SIZE), bytes = 0;
+	WITH_RDLOCK(&d->data_lock);
+	if (len && disk_wake(d, NULL)) /* the write will meet the same and say so */
+		return (end - block) * BLOCK_SIZE;
 	for (; len && block < end; block++)
 		if (!(overlay_bits(d->overlay, block / CHUNK_BLOCKS) >> block % CHUNK_BLOCKS & 1))
 			bytes += BLOCK_SIZE;
@@ -221,13 +226,21 @@ int disk_enter(struct disk *d, bool writing, struct error *err)
 			atomic_store(&d->fixed, false);
 		}
 		pthread_rwlock_rdlock(&d->data_lock);
-		if (atomic_load(&d->n_splices) == 0 && !(writing && atomic_load(&d->fixed)))
+		bool settled = atomic_load(&d->n_splices) == 0 && !(writing && atomic_load(&d->fixed));
+		r = settled ? disk_wake(d, err) : 0;
+		if (settled && r == 0)
 			return 0;
-		pthread_rwlock_unlock(&d->data_lock); /* a copy or a fold came in between */
+		pthread_rwlock_unlock(&d->data_lock);
+		if (r)
+			return r; /* else a copy or a fold came in between */
 	}
 }
 
-void disk_leave(struct disk *d) { pthread_rwlock_unlock(&d->data_lock); }
+void disk_leave(struct disk *d)
+{
+	pthread_rwlock_unlock(&d->data_lock);
+	disk_noted(d);
+}
 
 /* --- size --- */
 
@@ -278,11 +291,8 @@ static int shrink(struct disk *d, uint64_t size, struct error *err)
 	return overlay_drop_from(d->overlay, end / CHUNK_SIZE, err);
 }
 
-int disk_truncate(struct disk *d, uint64_t size, struct error *err)
+static int truncate_now(struct disk *d, uint64_t size, struct error *err)
 {
-	WITH_RDLOCK(&d->moment_lock);
-	if (size > MAP_LIMIT)
-		return fail(err, -EFBIG, "a disk cannot be larger than 256 TiB");
 	if (size >= atomic_load(&d->size)) {
 		WITH_WRLOCK(&d->data_lock);
 		atomic_store(&d->fixed, false);
@@ -295,7 +305,20 @@ int disk_truncate(struct disk *d, uint64_t size, struct error *err)
 		return r;
 	WITH_WRLOCK(&d->data_lock);
 	atomic_store(&d->fixed, false);
+	r = disk_wake(d, err);
+	if (r)
+		return r;
 	return size < atomic_load(&d->size) ? shrink(d, size, err) : disk_grow(d, size, err);
+}
+
+int disk_truncate(struct disk *d, uint64_t size, struct error *err)
+{
+	WITH_RDLOCK(&d->moment_lock);
+	if (size > MAP_LIMIT)
+		return fail(err, -EFBIG, "a disk cannot be larger than 256 TiB");
+	int r = truncate_now(d, size, err);
+	disk_noted(d);
+	return r;
 }
 
 int disk_sync(struct disk *d, struct error *err)
@@ -308,6 +331,8 @@ static int verify_files(struct disk *d, struct error *err)
 {
 	WITH_LOCK(&d->fold_lock);
 	int r = splices_verify(d, err);
+	if (r == 0)
+		r = disk_wake(d, err); /* opening what rests looks at it, too */
 	if (r)
 		return r;
 	WITH_RDLOCK(&d->data_lock);
@@ -317,6 +342,7 @@ static int verify_files(struct disk *d, struct error *err)
 int disk_verify(struct disk *d, bool read, struct error *err)
 {
 	int r = verify_files(d, err);
+	disk_noted(d);
 	return r || !read ? r : overlay_verify_bytes(d->overlay, err);
 }
 

@@ -105,11 +105,10 @@ static struct batch *take(struct disk *d, struct taken *ret, unsigned *ret_count
 		m->batch = b;
 		m->ticket = ++a->tickets;
 		ret[n++] = (struct taken){ .chunk = m->chunk, .ticket = m->ticket };
+		batch_take(b, m->chunk);
 	}
 	a->in_hand += n;
-	b->taken += n;
 	b->users++;
-	b->full |= b->taken >= BATCH_CHUNKS;
 	*ret_count = n;
 	return b;
 }

@@ -59,6 +59,15 @@ struct batch *batch_filling(struct absorb *a)
 	return a->filling;
 }
 
+void batch_take(struct batch *b, uint64_t chunk)
+{
+	uint64_t leaf = chunk / NODE_FANOUT, *seen = &b->leaf_seen[leaf % LEAVES_SEEN];
+	b->leaves += *seen != leaf + 1;
+	*seen = leaf + 1;
+	b->taken++;
+	b->full |= b->taken >= BATCH_CHUNKS || b->leaves >= BATCH_LEAVES;
+}
+
 static void forget_batch(struct absorb *a, const struct batch *b)
 {
 	for (size_t i = 0; i < a->room;) {

@@ -22,7 +22,7 @@
 #define PUNCH_CHUNKS 32u /* at a time: half of the stripes */
 #define SHIFT_CHUNKS 4096u
 #define SHIFT_LEAVES 32u
-#define COMMIT_NODES 512u /* no further copy is begun in a commit that has made so many: others wait for the catalog meanwhile */
+#define COMMIT_NODES 128u /* no further copy is begun in a commit that has made so many: others wait for the catalog meanwhile */
 
 struct job {
 	struct disk *d;
@@ -376,10 +376,21 @@ static void punch_committed(struct job *j)
 	}
 }
 
+/* How many nodes it may have in memory: a path for each leaf that is changed. */
+static unsigned nodes_needed(const struct job *j)
+{
+	unsigned leaves = 1;
+	for (size_t i = 1; i < j->n_changes; i++)
+		leaves += j->changes[i].chunk / NODE_FANOUT != j->changes[i - 1].chunk / NODE_FANOUT;
+	bool copies = j->c->splices && atomic_load(&j->d->n_splices);
+	return leaves * j->levels + (copies ? COMMIT_NODES + SHIFT_LEAVES : 0);
+}
+
 int commit_batch(struct disk *d, const struct commit *c, struct error *err)
 {
 	struct job j = { .d = d, .c = c };
 	take_stock(&j);
+	unsigned room = room_take(d->store->nodes_made, nodes_needed(&j));
 	int r = publish(&j, err);
 	if (r == 0)
 		r = take_over(&j, err);
@@ -390,6 +401,7 @@ int commit_batch(struct disk *d, const struct commit *c, struct error *err)
 	for (unsigned i = 0; i < j.n_full; i++)
 		pack_free(j.full[i]);
 	map_nodes_free(&j.nodes);
+	room_give(d->store->nodes_made, room);
 	free(j.changes);
 	return r;
 }

@@ -413,6 +413,8 @@ static int note(struct disk *d, uint32_t lender, const struct splice *s, uint64_
 	}
 	int r = hold(d, lender, &s->from, err);
 	if (r == 0)
+		r = disk_wake(d, err);
+	if (r == 0)
 		r = note_locked(d, s, size, &any, err);
 	if (r || !any || overlay_sync_bits(d->overlay, NULL))
 		return r;
@@ -452,6 +454,7 @@ int disk_copy(struct disk *to, uint64_t to_off, uint32_t from_domain, const stru
 	if ((from_off ^ to_off) % CHUNK_SIZE == 0 && from_off + len == from_size && end >= atomic_load(&to->size))
 		s.len = round_up(end, CHUNK_SIZE) - to_off; /* both end here, so zeros follow in both */
 	int r = worth_noting(to, &s) ? note(to, from_domain, &s, end, err) : -EXDEV;
+	disk_noted(to);
 	if (r != -EXDEV)
 		return r;
 	return copy_bytes(to, to_off, &(struct source){ from_domain, from }, from_off, len, err);

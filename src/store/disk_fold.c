@@ -98,15 +98,24 @@ static void forget_held(struct disk *d)
 	d->n_held = 0;
 }
 
-int disk_fold(struct disk *d, void *caller, struct error *err)
+static int fold_now(struct disk *d, void *caller, struct error *err)
 {
 	WITH_LOCK(&d->fold_lock);
 	int r = absorb_trouble(d, err);
+	if (r == 0)
+		r = disk_wake(d, err);
 	if (r)
 		return r;
 	r = until_not_stale(d, fold_once, caller, err);
 	if (r == 0)
 		forget_held(d);
+	return r;
+}
+
+int disk_fold(struct disk *d, void *caller, struct error *err)
+{
+	int r = fold_now(d, caller, err);
+	disk_noted(d);
 	return r;
 }
 
@@ -119,7 +128,9 @@ int settle_splices_locked(struct disk *d, struct error *err)
 {
 	if (atomic_load(&d->n_splices) == 0)
 		return 0;
-	int r = splices_edges(d, err);
+	int r = disk_wake(d, err);
+	if (r == 0)
+		r = splices_edges(d, err);
 	while (r == 0 && atomic_load(&d->n_splices))
 		r = until_not_stale(d, commit_splices, NULL, err);
 	return r;

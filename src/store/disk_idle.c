@@ -129,7 +129,7 @@ static struct batch *join_batch(struct disk *d, const struct piece *p, bool *ret
 		if (!b->full && !b->broken) {
 			m->batch = b;
 			b->users++;
-			b->full |= ++b->taken >= BATCH_CHUNKS;
+			batch_take(b, p->chunk);
 			return b;
 		}
 		batch_start_commit(d); /* if there is no thread to be had, that is trouble, which nobody else tells us of */

@@ -12,6 +12,7 @@
  *   disk_commit.c  one batch of them: sealed, put into the map, committed, dropped from the overlay
  *   disk_fold.c    all of them: disk_fold() and what other calls need folded first
  *   disk_copy.c    ranges of other disks and their log
+ *   disk_rest.c    which overlays have their files open
  *   disk_snapshot.c one moment of a disk that is being written
  *
  * Locks, in the order in which they are taken:
@@ -33,6 +34,8 @@
 #define STRIPES 64u
 #define STEP_MAX (1u << 20)     /* bytes that are read or written under one hold of data_lock */
 #define BATCH_CHUNKS 4096u      /* absorbed chunks that are committed at once, at most */
+#define BATCH_LEAVES 128u       /* leaves of the map that they lie in, at most: each is a node, and takes others above it */
+#define LEAVES_SEEN 64u
 #define WAITING_MAX 512u        /* chunks (32 MiB) that wait to be absorbed before writers wait */
 #define SPLICES_MAX 4096u
 #define SPLICES_NODES 2048u     /* nodes that carrying out all that are noted may take: whoever reads next waits for it */
@@ -65,6 +68,8 @@ struct batch {
 	struct pack_writer *writer;
 	unsigned users;  /* threads that are adding to it */
 	unsigned taken;  /* chunks that were taken for it */
+	unsigned leaves; /* of the map, in which they lie, at most */
+	uint64_t leaf_seen[LEAVES_SEEN]; /* + 1 */
 	bool full;
 	bool broken;     /* something could not be added: it is given up when its last user has left */
 };
@@ -147,6 +152,11 @@ struct disk {
 	_Atomic size_t n_splices;
 	struct splice_at spliced;  /* data_lock for changing */
 
+	struct disk *next, *prev;  /* in_ring: of those whose overlay has open files. These are guarded by the ring's lock */
+	_Atomic bool in_ring;
+	bool going;                /* it has left the ring, to be put to rest */
+	_Atomic bool used;         /* since the hand came by */
+
 	pthread_mutex_t size_lock; /* size and its record in the overlay change together */
 	pthread_mutex_t stripes[STRIPES];
 	struct absorb absorb;
@@ -161,6 +171,13 @@ uint64_t disk_chunks(const struct disk *); /* of its size */
 int disk_enter(struct disk *, bool writing, struct error *err) MUST_USE;
 void disk_leave(struct disk *);
 int disk_grow(struct disk *, uint64_t size, struct error *err) MUST_USE; /* under data_lock */
+
+/* --- disk_rest.c --- */
+/* The overlay's files are open, and are not closed while one has fold_lock or data_lock. */
+int disk_wake(struct disk *, struct error *err) MUST_USE;
+int disk_rest(struct disk *, struct error *err) MUST_USE; /* -EBUSY: it is in use */
+void disk_noted(struct disk *);   /* its overlay may have come to have files. No lock held */
+void disk_unnoted(struct disk *); /* it is closed: waits while it is put to rest */
 
 /* --- disk_read.c --- */
 /* What the map says of chunks, with the cut applied. Under data_lock. */
@@ -208,6 +225,7 @@ int absorb_trouble(struct disk *, struct error *err) MUST_USE; /* tell of it onc
 int absorb_read(struct disk *, uint64_t chunk, void *buf, struct error *err) MUST_USE; /* the bytes that the chunk has now */
 
 /* --- disk_batch.c --- */
+void batch_take(struct batch *, uint64_t chunk); /* it is to have this chunk. Under absorb.lock */
 struct batch *batch_filling(struct absorb *); /* the one being filled, made if there is none. Under absorb.lock */
 void batch_start_commit(struct disk *);       /* of the full one, if it is the time. Under absorb.lock */
 void batch_free(struct batch *);              /* NULL is allowed */

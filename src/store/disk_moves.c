@@ -67,7 +67,11 @@ void absorb_remove(struct absorb *a, struct move *m)
 	}
 	a->table[hole].state = MOVE_FREE;
 	atomic_store(&a->moves, --a->used);
-	if (a->used == 0) { /* a disk at rest is small */
+	if (a->used == 0) { /* a quiet disk is small */
+		free(a->queue); /* it has nothing that is still QUEUED */
+		a->queue = NULL;
+		a->queue_room = 0;
+		a->popped = a->pushed;
 		free(a->table);
 		a->table = NULL;
 		a->room = 0;

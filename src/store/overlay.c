@@ -50,7 +50,7 @@ void overlay_close(struct overlay *o)
 {
 	if (!o)
 		return;
-	if (atomic_load(&o->there) && !says_nothing(o))
+	if (!atomic_load(&o->resting) && atomic_load(&o->there) && !says_nothing(o))
 		(void)!overlay_sync(o, NULL); /* a process that is killed would not do it either */
 	else if (atomic_load(&o->there) && overlay_void(o, NULL) == 0)
 		(void)!overlay_remove(o->dir, o->number, NULL); /* void files do no harm */
@@ -67,6 +67,9 @@ void overlay_close(struct overlay *o)
 
 int overlay_reset(struct overlay *o, int *ret_fd, struct error *err)
 {
+	int woken = overlay_wake(o, err);
+	if (woken)
+		return woken;
 	WITH_WRLOCK(&o->files);
 	if (!atomic_load(&o->there))
 		return overlay_remove(o->dir, o->number, err);
@@ -83,12 +86,14 @@ int overlay_reset(struct overlay *o, int *ret_fd, struct error *err)
 
 static uint64_t header_get(const struct overlay *o, unsigned at)
 {
+	if (atomic_load(&o->resting))
+		return at == BITS_AT_SIZE ? o->rest_size : o->rest_cut;
 	return atomic_load(&o->there) ? le64toh(atomic_load(&o->header[at / 8])) : OVERLAY_NONE;
 }
 
 static int header_set(struct overlay *o, unsigned at, uint64_t value, struct error *err)
 {
-	if (value == OVERLAY_NONE && !atomic_load(&o->there))
+	if (value == OVERLAY_NONE && !atomic_load(&o->there) && !atomic_load(&o->resting))
 		return 0;
 	int r = overlay_files_make(o, err);
 	if (r)
@@ -124,6 +129,8 @@ uint64_t overlay_stored(struct overlay *o)
 {
 	struct stat st;
 	WITH_RDLOCK(&o->files);
+	if (atomic_load(&o->resting))
+		return o->rest_stored;
 	if (!atomic_load(&o->there) || fstat(o->data, &st))
 		return 0;
 	return (uint64_t)st.st_blocks * 512;
@@ -171,10 +178,8 @@ static void set_range(struct overlay *o, uint64_t offset, uint64_t len)
 uint64_t overlay_next(struct overlay *o, uint64_t chunk)
 {
 	for (; chunk < OVERLAY_CHUNKS && !overlay_empty(o); chunk++) {
-		if (!atomic_load(&o->windows[chunk / WINDOW_CHUNKS]))
-			chunk = round_up(chunk + 1, WINDOW_CHUNKS) - 1;
-		else if (!overlay_window(o, chunk))
-			chunk = round_up(chunk + 1, PAGE_CHUNKS) - 1;
+		if (!overlay_window(o, chunk))
+			chunk = round_up(chunk + 1, live_window(o, chunk / WINDOW_CHUNKS) ? PAGE_CHUNKS : WINDOW_CHUNKS) - 1;
 		else if (overlay_bits(o, chunk))
 			return chunk;
 	}
@@ -286,11 +291,14 @@ int overlay_drop(struct overlay *o, uint64_t chunk, struct error *err)
 int overlay_drop_from(struct overlay *o, uint64_t chunk, struct error *err)
 {
 	bool any = false;
+	int r = overlay_wake(o, err);
+	if (r)
+		return r;
 	if (!atomic_load(&o->there) || chunk >= OVERLAY_CHUNKS)
 		return 0;
 	for (uint64_t c = overlay_next(o, chunk); c != UINT64_MAX; c = overlay_next(o, c + 1), any = true)
 		overlay_clear(o, c);
-	int r = any ? overlay_sync_bits(o, err) : 0;
+	r = any ? overlay_sync_bits(o, err) : 0;
 	if (r)
 		return r;
 	off_t size = lseek(o->data, 0, SEEK_END);

@@ -73,6 +73,13 @@ uint64_t overlay_next(struct overlay *, uint64_t chunk);
 /* Are its files there, those that are open, and long enough? */
 int overlay_verify(struct overlay *, struct error *err) MUST_USE;
 int overlay_verify_bytes(struct overlay *, struct error *err) MUST_USE; /* can all be read? Takes as long as that takes; nobody waits for it */
+/* What nobody uses for a while is put to rest: made durable, its files closed, its log removed. Bytes, size, cut and what it takes are
+ * still known, a sync finds nothing to do; anything else opens the files again, and should be asked for by overlay_wake(), which can
+ * tell of an error. Nobody may be in the overlay while it is put to rest; waking is for any thread. -EBUSY: it cannot rest now. */
+int overlay_rest(struct overlay *, struct error *err) MUST_USE;
+int overlay_wake(struct overlay *, struct error *err) MUST_USE;
+bool overlay_is_resting(const struct overlay *);
+bool overlay_is_open(const struct overlay *); /* it has files, and they are open */
 
 /* All that was done before is durable. Few blocks cost one fdatasync, nothing costs none. */
 int overlay_sync(struct overlay *, struct error *err) MUST_USE;

@@ -112,6 +112,9 @@ static void close_data(struct overlay *o)
 
 int overlay_files_make(struct overlay *o, struct error *err)
 {
+	int woken = overlay_wake(o, err);
+	if (woken)
+		return woken;
 	if (atomic_load(&o->there))
 		return 0;
 	WITH_WRLOCK(&o->files);

@@ -7,6 +7,7 @@
  *   overlay_sync.c    what a sync has to make durable; bringing .bits up to date ("checkpoint")
  *   overlay_log.c     .log: small syncs between two checkpoints
  *   overlay_verify.c  are the files what they must be?
+ *   overlay_rest.c    what nobody uses gives its files back
  *
  * Locks, in the order in which they are taken: files, syncing, then lock or noting.
  */
@@ -39,9 +40,10 @@
 
 #define BITS_PAGE 4096u                           /* bytes of bits that are allocated in one go */
 #define PAGE_CHUNKS (BITS_PAGE / 2)               /* 128 MiB of disk */
-#define WINDOW_PAGES 2048u                        /* mapped in one go: 8 MiB of bits, 256 GiB of disk */
+#define WINDOW_PAGES 2048u                        /* 8 MiB of bits, 256 GiB of disk */
 #define WINDOW_CHUNKS ((uint64_t)WINDOW_PAGES * PAGE_CHUNKS)
 #define N_WINDOWS 1024u                           /* 256 TiB of disk */
+#define N_SEGMENTS 3u                             /* mappings: the first TiB (and the header), up to 16 TiB, the rest */
 #define OVERLAY_PAGES ((uint64_t)N_WINDOWS * WINDOW_PAGES)
 #define OVERLAY_CHUNKS (N_WINDOWS * WINDOW_CHUNKS)
 
@@ -57,6 +59,14 @@ enum mark {
 struct window {
 	_Atomic uint16_t *bits;                       /* of .live: little-endian, WINDOW_CHUNKS of them */
 	_Atomic uint64_t marks[N_MARKS][WINDOW_PAGES / 64]; /* a bit a page */
+};
+
+/* What is mapped in one go. Most of it is beyond the end of .live and never touched. */
+struct segment {
+	void *map;
+	size_t bytes;
+	_Atomic uint16_t *bits; /* of its first window */
+	_Atomic(struct window *) windows[];
 };
 
 /* What changed since the last sync. */
@@ -95,7 +105,6 @@ struct overlay {
 	bool log_refused;         /* it could not be made: done without */
 	uint64_t log_at, log_count; /* where the next record goes; records of this generation */
 	unsigned small_syncs;     /* so far: the first ones are not worth a log */
-	uint8_t *record;          /* room to make one */
 	struct kept kept;
 	uint64_t end_bits;        /* no bit is set from this block on; as the files were found */
 	bool recovered;           /* after another boot; does not change once it is open */
@@ -106,8 +115,11 @@ struct overlay {
 	struct pending pending;
 
 	pthread_mutex_t lock;     /* guards making windows and allocating their pages */
-	_Atomic(struct window *) *windows; /* N_WINDOWS of them once there are files */
+	_Atomic(struct segment *) segments[N_SEGMENTS]; /* the first once there are files */
 	_Atomic uint64_t blocks;  /* bits set */
+
+	_Atomic bool resting;     /* there are files, and they are closed; changes under files */
+	uint64_t rest_size, rest_cut, rest_stored; /* while resting */
 };
 
 /* --- overlay_files.c --- */
@@ -128,6 +140,8 @@ int live_find(struct overlay *, struct error *err);    /* 1: not there, or not o
 int live_left(struct overlay *, struct error *err);    /* is one of this boot there that has bits? 1 or 0 */
 int live_rebuild(struct overlay *, struct error *err); /* out of .bits */
 void live_close(struct overlay *);
+/* Window number `i` of the disk; NULL: nothing was ever written there. */
+struct window *live_window(const struct overlay *, uint64_t i);
 /* The window of a chunk if its bits are allocated, else NULL. */
 struct window *overlay_window(const struct overlay *, uint64_t chunk);
 /* See to it that bits of chunks [first, end) can be set. Any thread. */

@@ -4,7 +4,7 @@
  * cut they are worth nothing. Its header has the kernel's boot id: under another one it is made anew out of
  * .bits.
  *
- * Bits are mapped in windows as they are needed. A page of a window is touched only if it is marked as
+ * Bits are mapped in segments as they are needed, and told apart in windows. A page of a window is touched only if it is marked as
  * allocated: the mark is set after fallocate() succeeded, or, for a file that was there already, for
  * what lseek(SEEK_DATA) says. So reading costs no page of holes and a full disk shows as ENOSPC of
  * fallocate(). The page's place in .bits is allocated with it: a sync should not fail for want of room. */
@@ -22,11 +22,13 @@
 #include "base/io.h"
 #include "base/num.h"
 
+#define WINDOW_BYTES ((uint64_t)WINDOW_PAGES * BITS_PAGE)
+
 /* --- marks --- */
 
 static _Atomic uint64_t *mark_word(const struct overlay *o, enum mark mark, uint64_t page)
 {
-	struct window *w = atomic_load(&o->windows[page / WINDOW_PAGES]);
+	struct window *w = live_window(o, page / WINDOW_PAGES);
 	return w ? &w->marks[mark][page % WINDOW_PAGES / 64] : NULL;
 }
 
@@ -67,30 +69,69 @@ bool take_mark(struct overlay *o, enum mark mark, uint64_t *page)
 
 /* --- windows --- */
 
+/* The first window of each segment. A disk takes as many mappings as its size has segments: the system has room for 65530. */
+static const uint64_t segment_start[N_SEGMENTS + 1] = { 0, 4, 64, N_WINDOWS };
+
+static unsigned segment_of(uint64_t i) { return i < segment_start[1] ? 0 : i < segment_start[2] ? 1 : 2; }
+
+struct window *live_window(const struct overlay *o, uint64_t i)
+{
+	unsigned s = segment_of(i);
+	struct segment *segment = atomic_load(&o->segments[s]);
+	return segment ? atomic_load(&segment->windows[i - segment_start[s]]) : NULL;
+}
+
 struct window *overlay_window(const struct overlay *o, uint64_t chunk)
 {
+	if (atomic_load(&o->resting) && overlay_wake((struct overlay *)o, NULL))
+		abort(); /* better no answer than that there are no bits */
 	if (!atomic_load(&o->there) || chunk >= OVERLAY_CHUNKS)
 		return NULL;
-	struct window *w = atomic_load(&o->windows[chunk / WINDOW_CHUNKS]);
+	struct window *w = live_window(o, chunk / WINDOW_CHUNKS);
 	return w && page_marked(o, MARK_ALLOCATED, chunk / PAGE_CHUNKS) ? w : NULL;
+}
+
+/* Segment `s`, mapped. Under `lock`, or alone. The header is before the bits of the first. */
+static int make_segment(struct overlay *o, unsigned s, struct segment **ret, struct error *err)
+{
+	uint64_t first = segment_start[s], count = segment_start[s + 1] - first, header = s == 0 ? BITS_HEADER : 0;
+	uint64_t at = BITS_HEADER - header + first * WINDOW_BYTES;
+	struct segment *segment = atomic_load(&o->segments[s]);
+	if (!segment) {
+		size_t bytes = header + count * WINDOW_BYTES;
+		void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, o->live, (off_t)at);
+		if (p == MAP_FAILED)
+			return fail_errno(err, "cannot map the bits of overlay %" PRIu64, o->number);
+		segment = calloc(1, sizeof *segment + count * sizeof *segment->windows);
+		if (!segment)
+			abort();
+		segment->map = p;
+		segment->bytes = bytes;
+		segment->bits = (_Atomic uint16_t *)((char *)p + header);
+		atomic_store(&o->segments[s], segment);
+	}
+	*ret = segment;
+	return 0;
 }
 
 /* Window `i`, mapped and the file long enough for it. Under `lock`, or alone. */
 static int make_window(struct overlay *o, uint64_t i, struct window **ret, struct error *err)
 {
-	struct window *w = atomic_load(&o->windows[i]);
-	uint64_t bytes = WINDOW_PAGES * BITS_PAGE, at = BITS_HEADER + i * bytes;
+	struct window *w = live_window(o, i);
+	uint64_t end = BITS_HEADER + (i + 1) * WINDOW_BYTES;
+	unsigned s = segment_of(i);
 	if (!w) {
+		struct segment *segment;
 		off_t size = lseek(o->live, 0, SEEK_END);
-		if (size < 0 || ((uint64_t)size < at + bytes && ftruncate(o->live, (off_t)(at + bytes))))
+		if (size < 0 || ((uint64_t)size < end && ftruncate(o->live, (off_t)end)))
 			return fail_errno(err, "cannot lengthen the bits of overlay %" PRIu64, o->number);
-		void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, o->live, (off_t)at);
-		if (p == MAP_FAILED)
-			return fail_errno(err, "cannot map the bits of overlay %" PRIu64, o->number);
+		int r = make_segment(o, s, &segment, err);
+		if (r)
+			return r;
 		if (!(w = calloc(1, sizeof *w)))
 			abort();
-		w->bits = p;
-		atomic_store(&o->windows[i], w);
+		w->bits = segment->bits + (i - segment_start[s]) * WINDOW_CHUNKS;
+		atomic_store(&segment->windows[i - segment_start[s]], w);
 	}
 	*ret = w;
 	return 0;
@@ -125,7 +166,7 @@ int overlay_allocate(struct overlay *o, uint64_t first, uint64_t end, struct err
 
 static _Atomic uint16_t *page_bits(struct overlay *o, uint64_t page)
 {
-	struct window *w = atomic_load(&o->windows[page / WINDOW_PAGES]);
+	struct window *w = live_window(o, page / WINDOW_PAGES);
 	return w->bits + page % WINDOW_PAGES * PAGE_CHUNKS;
 }
 
@@ -158,14 +199,11 @@ static int boot_id(uint8_t *ret, struct error *err)
 
 static int map_header(struct overlay *o, struct error *err)
 {
-	void *p = mmap(NULL, BITS_HEADER, PROT_READ | PROT_WRITE, MAP_SHARED, o->live, 0);
-	if (p == MAP_FAILED)
-		return fail_errno(err, "cannot map the bits of overlay %" PRIu64, o->number);
-	o->header = p;
-	o->windows = calloc(N_WINDOWS, sizeof *o->windows);
-	if (!o->windows)
-		abort();
-	return 0;
+	struct segment *first;
+	int r = make_segment(o, 0, &first, err);
+	if (r == 0)
+		o->header = first->map;
+	return r;
 }
 
 int live_make(struct overlay *o, struct error *err)
@@ -306,15 +344,15 @@ int live_rebuild(struct overlay *o, struct error *err)
 
 void live_close(struct overlay *o)
 {
-	for (uint64_t i = 0; o->windows && i < N_WINDOWS; i++) {
-		struct window *w = atomic_load(&o->windows[i]);
-		if (w)
-			munmap(w->bits, WINDOW_PAGES * BITS_PAGE);
-		free(w);
+	o->header = NULL;
+	for (unsigned s = 0; s < N_SEGMENTS; s++) {
+		struct segment *segment = atomic_exchange(&o->segments[s], NULL);
+		for (uint64_t i = 0; segment && i < segment_start[s + 1] - segment_start[s]; i++)
+			free(atomic_load(&segment->windows[i]));
+		if (segment)
+			munmap(segment->map, segment->bytes);
+		free(segment);
 	}
-	free(steal(&o->windows));
-	if (o->header)
-		munmap(steal(&o->header), BITS_HEADER);
 	if (o->live >= 0)
 		close(steal_fd(&o->live));
 	atomic_store(&o->blocks, 0);

@@ -28,14 +28,15 @@
 #define RECORD_AT_N 32     /* blocks that follow */
 #define RECORD_AT_BLOCKS 64
 #define RECORD_AT_CHECK (BLOCK_SIZE - HASH_SIZE) /* SHA-256 of the record, with zeros here */
-#define RECORD_MAX ((1 + LOG_BLOCKS) * BLOCK_SIZE)
 #define LOG_AFTER 2u       /* small syncs: who syncs only once or twice needs no log */
 
-static uint8_t *record_room(struct overlay *o)
+/* Room for a record of so many blocks, zeros. */
+static uint8_t *new_record(unsigned blocks)
 {
-	if (!o->record && !(o->record = malloc(RECORD_MAX)))
+	uint8_t *record = calloc(1 + blocks, BLOCK_SIZE);
+	if (!record)
 		abort();
-	return o->record;
+	return record;
 }
 
 /* --- the file --- */
@@ -55,7 +56,6 @@ void log_close(struct overlay *o)
 {
 	if (o->log >= 0)
 		close(steal_fd(&o->log));
-	free(steal(&o->record));
 	o->log_refused = false;
 	o->log_at = o->log_count = 0;
 	o->small_syncs = 0;
@@ -64,10 +64,10 @@ void log_close(struct overlay *o)
 /* Written once, so that later writes change no metadata. */
 static int fill_log(struct overlay *o, int fd, struct error *err)
 {
-	uint8_t *zeros = memset(record_room(o), 0, RECORD_MAX);
+	static const uint8_t zeros[1 << 16];
 	int r = fallocate(fd, 0, 0, LOG_SIZE) && errno != EOPNOTSUPP ? -errno : 0;
-	for (uint64_t at = 0; r == 0 && at < LOG_SIZE; at += RECORD_MAX)
-		r = io_pwrite(fd, zeros, MIN((uint64_t)RECORD_MAX, LOG_SIZE - at), at);
+	for (uint64_t at = 0; r == 0 && at < LOG_SIZE; at += sizeof zeros)
+		r = io_pwrite(fd, zeros, sizeof zeros, at);
 	if (r == 0 && fsync(fd))
 		r = -errno;
 	return r ? fail(err, r, "cannot make the log of overlay %" PRIu64 ": %s", o->number, strerror(-r)) :
@@ -109,9 +109,8 @@ static bool has_bit(const struct overlay *o, uint64_t block)
 
 /* The bytes of the blocks that are still there: what was dropped meanwhile may be punched, but not before this
  * sync has ended. */
-static int gather(struct overlay *o, const struct pending *p, unsigned *ret_n, struct error *err)
+static int gather(struct overlay *o, const struct pending *p, uint8_t *head, unsigned *ret_n, struct error *err)
 {
-	uint8_t *head = o->record;
 	unsigned n = 0;
 	int r = 0;
 	for (unsigned i = 0; r == 0 && i < p->n_blocks; i++) {
@@ -125,16 +124,15 @@ static int gather(struct overlay *o, const struct pending *p, unsigned *ret_n, s
 	return r;
 }
 
-static int make_record(struct overlay *o, const struct pending *p, size_t *ret_len, struct error *err)
+static int make_record(struct overlay *o, const struct pending *p, uint8_t *head, size_t *ret_len, struct error *err)
 {
-	uint8_t *head = memset(record_room(o), 0, BLOCK_SIZE);
 	struct hash check;
 	unsigned n;
 	memcpy(head, RECORD_MAGIC, 8);
 	put_le64(head + RECORD_AT_GENERATION, o->kept.generation);
 	put_le64(head + RECORD_AT_COUNT, o->log_count);
 	put_le64(head + RECORD_AT_SIZE, p->size);
-	int r = gather(o, p, &n, err);
+	int r = gather(o, p, head, &n, err);
 	put_le32(head + RECORD_AT_N, n);
 	*ret_len = (1 + (size_t)n) * BLOCK_SIZE;
 	hash_of(head, *ret_len, &check);
@@ -144,11 +142,12 @@ static int make_record(struct overlay *o, const struct pending *p, size_t *ret_l
 
 int log_append(struct overlay *o, const struct pending *p, struct error *err)
 {
+	AUTO_FREE uint8_t *record = new_record(p->n_blocks);
 	size_t len;
-	int r = make_record(o, p, &len, err);
+	int r = make_record(o, p, record, &len, err);
 	if (r == 0)
 		r = overlay_intact(o, err);
-	if (r == 0 && (r = io_pwrite(o->log, o->record, len, o->log_at)) == 0 && fdatasync(o->log))
+	if (r == 0 && (r = io_pwrite(o->log, record, len, o->log_at)) == 0 && fdatasync(o->log))
 		r = -errno;
 	if (r && atomic_load(&o->broken) == 0) {
 		errno = r < -1000 ? EIO : -r;
@@ -164,9 +163,9 @@ int log_append(struct overlay *o, const struct pending *p, struct error *err)
 /* --- reading --- */
 
 /* The record at log_at: its number of blocks; -1: there is none that holds. */
-static int read_record(struct overlay *o)
+static int read_record(struct overlay *o, uint8_t *head)
 {
-	uint8_t *head = record_room(o), was[HASH_SIZE];
+	uint8_t was[HASH_SIZE];
 	struct hash check;
 	if (o->log_at + BLOCK_SIZE > LOG_SIZE || io_pread(o->log, head, BLOCK_SIZE, o->log_at))
 		return -1;
@@ -182,12 +181,12 @@ static int read_record(struct overlay *o)
 	return memcmp(was, check.b, HASH_SIZE) ? -1 : (int)n;
 }
 
-static int replay_block(struct overlay *o, unsigned i, struct error *err)
+static int replay_block(struct overlay *o, const uint8_t *record, unsigned i, struct error *err)
 {
-	uint64_t block = get_le64(o->record + RECORD_AT_BLOCKS + 8 * i);
+	uint64_t block = get_le64(record + RECORD_AT_BLOCKS + 8 * i);
 	if (block >= OVERLAY_CHUNKS * CHUNK_BLOCKS)
 		return fail(err, ERR_DAMAGED, "the log of overlay %" PRIu64 " has a block beyond any disk", o->number);
-	int r = io_pwrite(o->data, o->record + (1 + i) * BLOCK_SIZE, BLOCK_SIZE, block * BLOCK_SIZE);
+	int r = io_pwrite(o->data, record + (1 + i) * BLOCK_SIZE, BLOCK_SIZE, block * BLOCK_SIZE);
 	if (r)
 		return fail(err, r, "cannot write to the overlay of disk %" PRIu64 ": %s", o->number, strerror(-r));
 	return keep_block(o, block, err);
@@ -195,14 +194,15 @@ static int replay_block(struct overlay *o, unsigned i, struct error *err)
 
 int log_replay(struct overlay *o, struct error *err)
 {
+	AUTO_FREE uint8_t *record = new_record(LOG_BLOCKS);
 	int n, r = 0;
 	o->log_at = o->log_count = 0;
-	while (o->log >= 0 && (n = read_record(o)) >= 0) {
+	while (o->log >= 0 && (n = read_record(o, record)) >= 0) {
 		for (int i = 0; r == 0 && i < n; i++)
-			r = replay_block(o, (unsigned)i, err);
+			r = replay_block(o, record, (unsigned)i, err);
 		if (r)
 			return r;
-		o->kept.size = get_le64(o->record + RECORD_AT_SIZE);
+		o->kept.size = get_le64(record + RECORD_AT_SIZE);
 		o->log_at += (1 + (uint64_t)n) * BLOCK_SIZE;
 		o->log_count++;
 	}

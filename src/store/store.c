@@ -22,6 +22,7 @@
 #define COMPRESS_QUEUE 64u
 #define PREFETCH_QUEUE 256u
 #define IDLE_QUEUE 4u
+#define NODES_MADE 3072u /* about 9 KiB each, and as much again while the catalog takes them */
 
 /* --- opening --- */
 
@@ -61,6 +62,8 @@ int store_open(struct store **ret, struct backend *backend, struct index index, 
 	s->workers = workers_new("compress", threads, COMPRESS_QUEUE);
 	s->prefetch = workers_new("prefetch", threads, PREFETCH_QUEUE);
 	s->idle = workers_new_idle("idle", IDLE_QUEUE);
+	s->nodes_made = room_new(NODES_MADE);
+	s->ring = ring_new(o->overlays);
 	atomic_init(&s->next_pack, next);
 	s->level = o->level ? o->level : LEVEL_DEFAULT;
 	*ret = s;
@@ -71,9 +74,11 @@ void store_close(struct store *s)
 {
 	if (!s)
 		return;
+	ring_free(s->ring);
 	workers_free(s->prefetch);
 	workers_free(s->workers);
 	workers_free(s->idle);
+	room_free(s->nodes_made);
 	cache_free(s->chunks);
 	cache_free(s->nodes);
 	bad_free(s->bad);

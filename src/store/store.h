@@ -11,16 +11,22 @@
 #ifndef IMAGEFS_STORE_STORE_H
 #define IMAGEFS_STORE_STORE_H
 
+#include "base/room.h"
 #include "base/workers.h"
 #include "store/cache.h"
 #include "store/bad.h"
 #include "store/index.h"
 #include "store/pack.h"
 
+struct ring; /* disk_rest.c */
+struct ring *ring_new(unsigned most);
+void ring_free(struct ring *);
+
 struct store_options {
 	size_t chunk_cache; /* bytes of decoded chunks to keep (default 96 MiB when 0) */
 	size_t node_cache;  /* bytes of decoded nodes (default 16 MiB when 0) */
 	int level;          /* zstd level (default 4 when 0) */
+	unsigned overlays;  /* of open disks, whose files are open at once (default 1024, or an eighth of the descriptors, when 0) */
 	unsigned threads;   /* that compress and prefetch (default: processors, 2-8, when 0) */
 	uint32_t next_pack; /* first pack number that was never used, as far as the catalog knows */
 };
@@ -33,6 +39,8 @@ struct store {
 	struct workers *workers;   /* jobs of compression */
 	struct workers *prefetch;  /* jobs of reading ahead */
 	struct workers *idle;      /* jobs for store_idle() */
+	struct room *nodes_made;   /* nodes that commits have in memory */
+	struct ring *ring;         /* of disks whose overlay has open files */
 	_Atomic uint32_t next_pack;
 	_Atomic uint64_t pool_reads, pool_read_bytes, chunks_hashed, chunks_hashed_idle;
 	int level;

@@ -13,6 +13,8 @@
  *	                                    O_DIRECT and by mappings; then it is compared
  *	diskop scribble DISK MODEL SEED     random writes to DISK, and then to MODEL, until it is killed or DISK is gone; says
  *	                                    "written" after each thousand
+ *	diskop servers SYNCS GAP DISK...    has all of them open, writes a block to each and syncs it, SYNCS times, GAP bytes apart; says
+ *	                                    "running", waits until its stdin ends, and says of how many all blocks are as written
  *	diskop scribble-check DISK MODEL    has DISK every write that was acknowledged? Only the last may be there in part
  */
 #include <errno.h>
@@ -364,6 +366,50 @@ static void __attribute__((noreturn)) scribble(char **args)
 	}
 }
 
+/* Block `i` of server `n`. */
+static void server_block(uint64_t *block, unsigned n, unsigned i)
+{
+	for (size_t w = 0; w < WORDS; w++)
+		block[w] = (uint64_t)n << 32 | i;
+}
+
+static int server_right(int fd, unsigned n, unsigned syncs, uint64_t gap)
+{
+	uint64_t want[WORDS], got[WORDS];
+	for (unsigned i = 0; i < syncs; i++) {
+		server_block(want, n, i);
+		if (pread(fd, got, BLOCK, (off_t)(i * gap)) != BLOCK || memcmp(got, want, BLOCK))
+			return 0;
+	}
+	return 1;
+}
+
+static int servers(unsigned syncs, uint64_t gap, int count, char **disks)
+{
+	uint64_t block[WORDS];
+	int *fds = calloc((size_t)count, sizeof *fds), right = 0;
+	char end[16];
+	for (int n = 0; fds && n < count; n++)
+		if ((fds[n] = open(disks[n], O_RDWR | O_CLOEXEC)) < 0)
+			die(disks[n]);
+	for (unsigned i = 0; fds && i < syncs; i++)
+		for (int n = 0; n < count; n++) {
+			server_block(block, (unsigned)n, i);
+			if (pwrite(fds[n], block, BLOCK, (off_t)(i * gap)) != BLOCK || fsync(fds[n]))
+				die(disks[n]);
+		}
+	puts("running");
+	fflush(stdout);
+	while (read(0, end, sizeof end) > 0)
+		;
+	for (int n = 0; fds && n < count; n++) {
+		(void)posix_fadvise(fds[n], 0, 0, POSIX_FADV_DONTNEED);
+		right += server_right(fds[n], (unsigned)n, syncs, gap);
+	}
+	printf("%d\n", right);
+	return right == count ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -384,6 +430,8 @@ int main(int argc, char **argv)
 		scribble(args);
 	if (argc == 4 && strcmp(what, "scribble-check") == 0)
 		return scribble_check(args);
+	if (argc >= 5 && strcmp(what, "servers") == 0)
+		return servers((unsigned)strtoul(args[0], NULL, 10), strtoull(args[1], NULL, 0), argc - 4, args + 2);
 	fprintf(stderr, "diskop: see the top of diskop.c for what it can do\n");
 	return 2;
 }

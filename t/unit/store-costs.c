@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What one request of somebody may cost all others: nodes of maps that are made, in one commit and for one request. Counted, not
  * timed. Maps are made of names of chunks that nobody has, so that a gigabyte costs nothing. The commit hook plays the catalog. */
+#include <dirent.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -233,6 +234,122 @@ static void test_longer(const struct map_root *from)
 	end_owner(&o);
 }
 
+/* --- what many disks keep --- */
+
+#define DISKS 100
+#define OPEN_DISKS 8u
+
+static unsigned count_entries(const char *path)
+{
+	DIR *d = opendir(path);
+	unsigned n = 0;
+	while (d && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n - 2;
+}
+
+static unsigned count_logs(const char *path)
+{
+	DIR *d = opendir(path);
+	struct dirent *e;
+	unsigned n = 0;
+	while (d && (e = readdir(d)))
+		n += strstr(e->d_name, ".log") != NULL;
+	if (d)
+		closedir(d);
+	return n;
+}
+
+static unsigned count_mappings(void)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	unsigned n = 0;
+	for (int c; f && (c = getc(f)) != EOF;)
+		n += c == '\n';
+	if (f)
+		fclose(f);
+	return n;
+}
+
+static void write_and_sync(struct owner *o, unsigned round)
+{
+	uint64_t block[512];
+	struct error err;
+	for (unsigned i = 0; i < 512; i++)
+		block[i] = o->number << 32 | round;
+	must(disk_write(o->disk, block, sizeof block, round * TIB, &err), &err);
+	must(disk_sync(o->disk, &err), &err);
+}
+
+static bool reads_right(struct owner *o, unsigned rounds)
+{
+	uint64_t block[512];
+	struct error err;
+	bool right = true;
+	for (unsigned round = 0; round < rounds; round++) {
+		must((int)disk_read(o->disk, block, sizeof block, round * TIB, NULL, &err), &err);
+		right &= block[0] == (o->number << 32 | round) && block[511] == block[0];
+	}
+	return right;
+}
+
+/* Files are closed in another thread, so what is there at once is twice as many, at most, and one on its way. */
+static void test_many_disks(void)
+{
+	static struct owner disks[DISKS];
+	const unsigned rounds = 5, most = 2 * OPEN_DISKS + 1;
+	unsigned files = count_entries("/proc/self/fd"), mappings = count_mappings();
+	bool right = true;
+	for (unsigned i = 0; i < DISKS; i++)
+		new_owner(&disks[i], 1000 + i);
+	for (unsigned i = 0; i < DISKS; i++)
+		for (unsigned round = 0; round < rounds; round++)
+			write_and_sync(&disks[i], round);
+	unsigned now = count_entries("/proc/self/fd"), maps = count_mappings(), logs = count_logs(disks[0].dir);
+	ok(now <= files + 4 * most, "%u disks that were written and synced have at most %u files open (%d)", DISKS, 4 * most, (int)(now - files));
+	ok(maps <= mappings + 3 * most + 20, "and %u mappings, though each was written over 5 TiB (%d)", 3 * most, (int)(maps - mappings));
+	ok(logs <= most, "%u of them have logs", logs);
+	for (unsigned i = 0; i < DISKS; i++)
+		right &= reads_right(&disks[i], rounds);
+	ok(right, "all are read as they were written");
+	for (unsigned i = 0; i < DISKS; i++) {
+		struct error err;
+		write_and_sync(&disks[i], 0);
+		must(disk_truncate(disks[i].disk, 5 * TIB, &err), &err);
+		disk_close(disks[i].disk);
+		open_disk(&disks[i]);
+		right &= reads_right(&disks[i], rounds) && disk_size(disks[i].disk) == 5 * TIB;
+	}
+	ok(right, "and after they were written again, closed and opened");
+	for (unsigned i = 0; i < DISKS; i++)
+		end_owner(&disks[i]);
+}
+
+/* One block in each of many leaves: no commit takes more than it may, and nobody is kept from committing. */
+static void test_scattered(void)
+{
+	struct owner o;
+	struct error err;
+	uint64_t block[512] = { 0 };
+	const unsigned count = 1000;
+	new_owner(&o, 5000);
+	for (unsigned i = 0; i < count; i++) {
+		block[0] = i + 1;
+		must(disk_write(o.disk, block, sizeof block, i * (TIB / 64), &err), &err);
+	}
+	must(disk_fold(o.disk, NULL, &err), &err);
+	ok(o.most <= COMMIT_MOST && o.commits > 1, "%u chunks, 16 GiB apart, are %u commits of at most %u nodes", count, o.commits, o.most);
+	bool right = true;
+	for (unsigned i = 0; i < count; i++) {
+		must((int)disk_read(o.disk, block, sizeof block, i * (TIB / 64), NULL, &err), &err);
+		right &= block[0] == i + 1;
+	}
+	ok(right && o.finals == 1, "they are read from the map, which the last of them finished");
+	end_owner(&o);
+}
+
 int main(void)
 {
 	struct backend *backend;
@@ -241,13 +358,15 @@ int main(void)
 	snprintf(path, sizeof path, "%s/pool", test_folder());
 	mem = index_mem_new();
 	if (backend_open_dir(&backend, path, 16, NULL) ||
-	    store_open(&store, backend, index_mem_index(mem), &(struct store_options){ 0 }, NULL))
+	    store_open(&store, backend, index_mem_index(mem), &(struct store_options){ .overlays = OPEN_DISKS }, NULL))
 		bail("cannot open a store");
 	struct map_root from = dense_map(SOURCE_CHUNKS);
 	test_many_copies(200, &from);
 	test_many_copies(1500, &from);
 	test_interrupted(&from);
 	test_longer(&from);
+	test_many_disks();
+	test_scattered();
 	store_close(store);
 	index_mem_free(mem);
 	return done_testing();

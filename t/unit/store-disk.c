@@ -570,9 +570,26 @@ static void do_small_syncs(struct model *m)
 	}
 }
 
+static void wait_still(struct disk *d)
+{
+	WITH_LOCK(&d->absorb.lock);
+	while (d->absorb.takers)
+		pthread_cond_wait(&d->absorb.moved, &d->absorb.lock);
+}
+
+/* What is put to rest is durable, so that is what a cut may go back to. */
+static unsigned rests;
+static void do_rest(struct model *m)
+{
+	do_sync(m);
+	for (int i = 0; i < 5 && !power_was_cut() && disk_rest(m->o.disk, NULL); i++)
+		wait_still(m->o.disk);
+	rests += overlay_is_resting(m->o.disk->overlay);
+}
+
 static const char *one_step(struct model *m)
 {
-	switch (test_random(&seed) % 24) {
+	switch (test_random(&seed) % 28) {
 	case 0: case 1: case 2: case 3: case 4: case 5: case 6: return do_write(m), "write";
 	case 7: case 8: return do_zero(m), "zero";
 	case 9: case 10: return do_truncate(m), "truncate";
@@ -584,6 +601,7 @@ static const char *one_step(struct model *m)
 	case 18: case 19: return do_small_syncs(m), "small syncs";
 	case 20: return power_writeback(), "writeback";
 	case 21: return absorb_idle(&m->o), "absorb, idle";
+	case 22: case 23: case 24: case 25: return do_rest(m), "rest";
 	default: return "read";
 	}
 }
@@ -770,6 +788,7 @@ static void test_model(void)
 	remember(m);
 	run_model(m);
 	power_end();
+	ok(rests > 0, "its overlay was put to rest %u times", rests);
 	ok(model_right(m, true), "the whole disk at the end");
 	kill_disk(&m->o);
 	ok(model_right(m, true), "as another process finds it");
@@ -1282,7 +1301,7 @@ int main(void)
 	snprintf(path, sizeof path, "%s/pool", test_folder());
 	mem = index_mem_new();
 	if (backend_open_dir(&backend, path, 16, NULL) ||
-	    store_open(&store, backend, index_mem_index(mem), &(struct store_options){ 0 }, NULL))
+	    store_open(&store, backend, index_mem_index(mem), &(struct store_options){ .overlays = 1 }, NULL)) /* others are put to rest all the time */
 		bail("cannot open a store");
 	test_basics();
 	test_cut_survives();
