@@ -10,7 +10,7 @@
 #include "catalog/meter_tab.h"
 #include "catalog/row_check.h"
 
-#define DISK_VERSION 1
+#define DISK_VERSION 2
 #define HOLD_VERSION 1
 #define HOLD_KEY_SIZE (8 + 4 + 1 + HASH_SIZE)
 
@@ -29,13 +29,14 @@ static void encode(const struct disk_row *d, struct record *r)
 	record_u64(r, d->stored);
 	record_u8(r, d->has_sha);
 	record_bytes(r, d->sha256.b, HASH_SIZE);
+	record_u64(r, d->overlay);
 }
 
 static int decode(uint64_t no, struct bytes value, struct disk_row *ret)
 {
 	struct fields f;
 	memset(ret, 0, sizeof *ret);
-	fields_start(&f, value, DISK_VERSION);
+	uint8_t version = fields_start_upto(&f, value, DISK_VERSION);
 	ret->no = no;
 	ret->image = field_u64(&f);
 	ret->domain = field_u32(&f);
@@ -47,6 +48,8 @@ static int decode(uint64_t no, struct bytes value, struct disk_row *ret)
 	ret->stored = field_u64(&f);
 	ret->has_sha = field_bool(&f);
 	field_bytes(&f, ret->sha256.b, HASH_SIZE);
+	if (version >= 2)
+		ret->overlay = field_u64(&f);
 	return fields_end(&f);
 }
 

@@ -17,6 +17,7 @@ struct disk_row {
 	uint64_t stored;       /* compressed bytes of all it names (each once) */
 	bool has_sha;
 	struct hash sha256;    /* of the `size` bytes */
+	uint64_t overlay;      /* the one that the last final fold took all of (struct fold) */
 };
 
 int disk_row_get(struct cat_txn *, uint64_t no, struct disk_row *ret) MUST_USE; /* -ENOENT */

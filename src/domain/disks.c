@@ -272,6 +272,7 @@ static int open_disk(struct disks *d, uint64_t number, struct open_disk **ret, s
 		.domain = row.domain,
 		.root = row.root,
 		.size = row.size,
+		.consumed = row.overlay,
 	};
 	struct open_disk *o = calloc(1, sizeof *o);
 	if (!o)

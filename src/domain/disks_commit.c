@@ -171,6 +171,8 @@ int disks_commit(struct cat_txn *txn, void *arg, struct error *err)
 		row.has_sha = false;
 	row.root = f->root;
 	row.size = f->size;
+	if (f->final)
+		row.overlay = f->overlay;
 	if (f->final && c->final)
 		r = c->final->fn(txn, c->final, &row, err);
 	return r ? r : disk_row_put(txn, &row);

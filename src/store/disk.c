@@ -96,10 +96,33 @@ static int forget_tail(struct disk *d, struct error *err)
 	return zero_tail(d, size, end - size, err);
 }
 
+/* The last final commit took all of the overlay that is there, and the copies that are noted. What a power cut left of it is older than the
+ * map. Without a power cut it is as new as the map, or newer, and goes on under another number. */
+static int drop_consumed(struct disk *d, uint64_t consumed, struct error *err)
+{
+	int fd = -1;
+	if (consumed == 0 || overlay_life(d->overlay) != consumed)
+		return 0;
+	int r = splices_forget(d->dir, d->number, err);
+	if (r)
+		return r;
+	if (!overlay_recovered(d->overlay)) {
+		overlay_consume(d->overlay);
+		(void)!overlay_consumed(d->overlay, true, NULL); /* what fails there is told to who syncs */
+		return 0;
+	}
+	r = overlay_reset(d->overlay, &fd, err);
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
 /* What an earlier process left in the overlay folder. */
 static int take_up(struct disk *d, const struct disk_conf *conf, struct error *err)
 {
 	int r = overlay_open(&d->overlay, conf->overlay_dir, conf->number, err);
+	if (r == 0)
+		r = drop_consumed(d, conf->consumed, err);
 	if (r == 0)
 		r = splices_load(d, err);
 	if (r)

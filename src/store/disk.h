@@ -52,6 +52,7 @@ struct fold {
 	struct map_root old, root;
 	uint64_t size;
 	bool final;    /* this fold left the overlay empty: map and size are the whole truth */
+	uint64_t overlay; /* final: number of the overlay that it takes all of, to be kept with the map; 0: none, or not all */
 	void *caller;  /* what disk_fold() was given; NULL in folds that happen by themselves */
 };
 
@@ -80,6 +81,7 @@ struct disk_conf {
 	uint32_t domain;
 	struct map_root root;
 	uint64_t size;
+	uint64_t consumed; /* `overlay` of the last final commit: what a power cut left of that one counts for nothing */
 };
 
 /* Opens the map and whatever overlay and splices a crash or an earlier close left. Size is that of the

@@ -35,6 +35,7 @@ struct job {
 	struct map_nodes nodes;
 	struct splice_at at; /* how far the noted copies are carried out with this commit */
 	bool final;
+	bool claimed, committed; /* the overlay; by the hook */
 	struct pack_writer *full[FOLD_PACKS - 1]; /* packs that are part of this commit besides the batch's last */
 	unsigned n_full;
 };
@@ -239,6 +240,37 @@ static int seal(struct fold *f, struct pack_writer *w, struct error *err)
 	return 0;
 }
 
+/* Is everything that is in the overlay part of this commit, as it is now? */
+static bool takes_all(struct job *j)
+{
+	struct disk *d = j->d;
+	struct absorb *a = &d->absorb;
+	uint64_t blocks = 0;
+	WITH_WRLOCK(&d->data_lock);
+	WITH_LOCK(&a->lock);
+	for (size_t i = 0; i < j->n_changes; i++) {
+		struct move *m = absorb_find(a, j->changes[i].chunk);
+		if (m && m->batch == j->c->batch && m->state == MOVE_ABSORBED && !m->dirty)
+			blocks += (unsigned)__builtin_popcount(overlay_bits(d->overlay, m->chunk));
+	}
+	return blocks * BLOCK_SIZE == overlay_bytes(d->overlay) && d->cut_since == OVERLAY_NONE && atomic_load(&d->size) == j->size;
+}
+
+/* A power cut after the commit may leave the overlay as it was at any time before. So the catalog names the one that it took all of. Syncs
+ * wait until that is done, because what is written meanwhile is in that same one. */
+static void claim_overlay(struct job *j, struct fold *f)
+{
+	struct overlay *o = j->d->overlay;
+	if (!f->final)
+		return;
+	overlay_consume(o);
+	j->claimed = takes_all(j);
+	if (j->claimed)
+		f->overlay = overlay_life(o);
+	else
+		(void)!overlay_consumed(o, false, NULL);
+}
+
 static int call_hook(struct job *j, struct error *err)
 {
 	struct disk *d = j->d;
@@ -254,7 +286,9 @@ static int call_hook(struct job *j, struct error *err)
 		r = seal(&f, last, err);
 	if (r)
 		return r;
+	claim_overlay(j, &f);
 	r = d->hooks.commit(d->hooks.ctx, &f, err);
+	j->committed = r == 0;
 	for (unsigned i = 0; r == ERR_STALE && i < f.n_packs; i++)
 		remove_pack(j, &f.packs[i]);
 	return r;
@@ -299,7 +333,7 @@ static int end_splices(struct job *j, struct error *err)
 	if (atomic_load(&d->n_splices) == 0)
 		return 0;
 	if (all_applied(j))
-		return splices_done(d, err);
+		return splices_done(d, j->claimed, err);
 	d->spliced = j->at;
 	return 0;
 }
@@ -394,6 +428,8 @@ int commit_batch(struct disk *d, const struct commit *c, struct error *err)
 	int r = publish(&j, err);
 	if (r == 0)
 		r = take_over(&j, err);
+	if (j.claimed)
+		(void)!overlay_consumed(d->overlay, j.committed, NULL); /* what fails there is told to who syncs */
 	if (r == 0)
 		punch_committed(&j);
 	if (d->hooks.emptied)

@@ -203,9 +203,9 @@ static bool any_edges(const struct disk *d)
 
 /* Durably: were the record to come back, it would undo what is written from now on. The edges, which only the
  * overlay has now, must not be lost with it. */
-int splices_done(struct disk *d, struct error *err)
+int splices_done(struct disk *d, bool edges_committed, struct error *err)
 {
-	int r = any_edges(d) ? overlay_sync(d->overlay, err) : 0;
+	int r = any_edges(d) && !edges_committed ? overlay_sync(d->overlay, err) : 0;
 	if (r)
 		return r;
 	if (ftruncate(d->log_fd, 0) || fdatasync(d->log_fd))

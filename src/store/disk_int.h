@@ -258,7 +258,7 @@ int settle_splices_locked(struct disk *, struct error *err) MUST_USE; /* under f
 /* --- disk_copy.c --- */
 int splices_load(struct disk *, struct error *err) MUST_USE;
 /* All of them are carried out. Under data_lock for writing. */
-int splices_done(struct disk *, struct error *err) MUST_USE;
+int splices_done(struct disk *, bool edges_committed, struct error *err) MUST_USE;
 int splices_edges(struct disk *, struct error *err) MUST_USE; /* copy the edges, so that only whole chunks are left */
 int splices_forget(const char *dir, uint64_t number, struct error *err) MUST_USE;
 int splices_sync(struct disk *, struct error *err) MUST_USE;

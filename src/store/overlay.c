@@ -28,6 +28,7 @@ int overlay_open(struct overlay **ret, const char *dir, uint64_t number, struct 
 	pthread_mutex_init(&o->lock, NULL);
 	pthread_mutex_init(&o->syncing, NULL);
 	pthread_mutex_init(&o->noting, NULL);
+	pthread_cond_init(&o->consumed, NULL);
 	int r = overlay_files_find(o, err);
 	if (r) {
 		overlay_close(o);
@@ -61,6 +62,7 @@ void overlay_close(struct overlay *o)
 	pthread_mutex_destroy(&o->lock);
 	pthread_mutex_destroy(&o->syncing);
 	pthread_mutex_destroy(&o->noting);
+	pthread_cond_destroy(&o->consumed);
 	free(o->dir);
 	free(o);
 }

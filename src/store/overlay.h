@@ -62,6 +62,15 @@ void overlay_clear(struct overlay *, uint64_t chunk);
  * in every later process, too, until all is forgotten. Asked after reading, and before what was read counts for more than the overlay. */
 int overlay_check(struct overlay *, struct error *err) MUST_USE;
 int overlay_broken(const struct overlay *, struct error *err) MUST_USE; /* was such a loss noticed? Waits for nobody */
+/* Which one of the overlays that the disk has had this is; 0: it has no files, or none that a power cut leaves with this number. */
+uint64_t overlay_life(const struct overlay *);
+
+/* Before a commit that takes all that is in it: the catalog will name its life, and a later boot that finds it removes it, whatever
+ * a power cut has left in it. So no sync may be acknowledged for what is written since: it waits from here on, until it is known whether the
+ * commit was made. If it was and there is something still, that goes on under another life, durably. Should that fail it is broken. */
+void overlay_consume(struct overlay *);
+int overlay_consumed(struct overlay *, bool committed, struct error *err) MUST_USE;
+
 /* A file that belongs to it could not be synced (errno): the same from here on. Returns that error. */
 int overlay_lost(struct overlay *, struct error *err) MUST_USE;
 int overlay_sync_bits(struct overlay *, struct error *err) MUST_USE;

@@ -71,7 +71,20 @@ int overlay_put_header(struct overlay *o, struct error *err)
 	put_le64(page + BITS_AT_CUT, o->kept.cut);
 	put_le64(page + BITS_AT_GENERATION, o->kept.generation);
 	put_le64(page + BITS_AT_BROKEN, o->kept.broken);
-	return write_header(o, page, err);
+	put_le64(page + BITS_AT_LIFE, o->kept.life);
+	int r = write_header(o, page, err);
+	o->header_new = r != 0;
+	return r;
+}
+
+int overlay_new_life(struct overlay *o, struct error *err)
+{
+	do {
+		if (getrandom(&o->kept.life, sizeof o->kept.life, 0) != sizeof o->kept.life)
+			return fail_errno(err, "cannot get a random number");
+	} while (o->kept.life == 0);
+	o->header_new = true;
+	return 0;
 }
 
 /* Were the removal of the files lost in a power cut, what an earlier sync left in them would hold over the map. */
@@ -94,7 +107,9 @@ static int make_files(struct overlay *o, struct error *err)
 	o->kept = (struct kept){ .version = BITS_VERSION, .size = OVERLAY_NONE, .cut = OVERLAY_NONE };
 	if (getrandom(&o->kept.generation, sizeof o->kept.generation, 0) != sizeof o->kept.generation)
 		return fail_errno(err, "cannot get a random number");
-	int r = overlay_open_file(o, "data", O_CREAT | O_TRUNC, &o->data, err);
+	int r = overlay_new_life(o, err);
+	if (r == 0)
+		r = overlay_open_file(o, "data", O_CREAT | O_TRUNC, &o->data, err);
 	if (r == 0)
 		r = live_make(o, err);
 	if (r == 0)
@@ -152,6 +167,7 @@ static int read_header(struct overlay *o, struct error *err)
 	o->kept.cut = get_le64(page + BITS_AT_CUT);
 	o->kept.generation = get_le64(page + BITS_AT_GENERATION);
 	o->kept.broken = get_le64(page + BITS_AT_BROKEN);
+	o->kept.life = get_le64(page + BITS_AT_LIFE);
 	return 0;
 }
 
@@ -204,7 +220,7 @@ static int check_found(struct overlay *o, struct error *err)
 	if (size < 0 || (size < end && ftruncate(o->data, end)))
 		return fail_errno(err, "cannot lengthen the overlay of disk %" PRIu64, o->number);
 	o->kept.version = BITS_VERSION; /* in the file with the next checkpoint, which syncs .data first */
-	return 0;
+	return overlay_new_life(o, err);
 }
 
 /* Who knows what the last process had synced, so the next sync makes a checkpoint. */

@@ -28,6 +28,7 @@
 #define BITS_AT_CUT 32
 #define BITS_AT_GENERATION 40
 #define BITS_AT_BROKEN 48
+#define BITS_AT_LIFE 56
 #define BITS_HEADER 4096u
 
 #define LIVE_MAGIC "imgfs-lv"
@@ -85,6 +86,7 @@ struct kept {
 	uint64_t size, cut;
 	uint64_t generation; /* of the records in .log that count */
 	uint32_t version; /* of the layout */
+	uint64_t life; /* random */
 	uint64_t broken; /* errno of the sync that failed; 0: none did */
 };
 
@@ -102,6 +104,9 @@ struct overlay {
 
 	pthread_mutex_t syncing;  /* one sync at a time; guards what follows */
 	int log;                  /* -1: none */
+	uint64_t consuming;       /* the life that a commit is taking all of; 0: none is */
+	pthread_cond_t consumed;  /* no more */
+	bool header_new;          /* `kept` has what the file does not */
 	bool log_refused;         /* it could not be made: done without */
 	uint64_t log_at, log_count; /* where the next record goes; records of this generation */
 	unsigned small_syncs;     /* so far: the first ones are not worth a log */
@@ -130,6 +135,7 @@ int overlay_path(char *ret, size_t size, const char *dir, uint64_t number, const
 		 struct error *err);
 int overlay_open_file(const struct overlay *, const char *kind, int flags, int *ret, struct error *err);
 int overlay_put_header(struct overlay *, struct error *err); /* `kept`, into .bits */
+int overlay_new_life(struct overlay *, struct error *err);   /* in `kept` */
 int overlay_check_data(struct overlay *, uint64_t blocks, struct error *err); /* are there bytes for all bits below this block? */
 int overlay_void(struct overlay *, struct error *err); /* .bits says nothing from now on, durably */
 

@@ -107,7 +107,7 @@ int overlay_spoil(struct overlay *o, struct error *err)
 {
 	int code = errno ? errno : EIO;
 	remember(o, code);
-	return fail(err, -code, "cannot sync the overlay of disk %" PRIu64 ": %s", o->number, strerror(code));
+	return overlay_broken(o, err);
 }
 
 static int sync_bits(struct overlay *o, struct error *err)
@@ -243,8 +243,8 @@ static int put_cleared(struct overlay *o, struct error *err)
 static int put_header(struct overlay *o, const struct pending *p, bool *ret_any, struct error *err)
 {
 	struct kept next = { p->size, p->cut, o->kept.generation + (o->log_at > 0), o->kept.version,
-			     o->kept.broken };
-	if (next.size == o->kept.size && next.cut == o->kept.cut && next.generation == o->kept.generation)
+			     o->kept.life, o->kept.broken };
+	if (!o->header_new && next.size == o->kept.size && next.cut == o->kept.cut && next.generation == o->kept.generation)
 		return 0;
 	o->kept = next;
 	*ret_any = true;
@@ -318,7 +318,8 @@ int overlay_broken(const struct overlay *o, struct error *err)
 	int code = atomic_load(&o->broken);
 	if (code == 0)
 		return 0;
-	return fail(err, -code, "what was written to disk %" PRIu64 " may be lost, the store's file system could not write it (%s): do "
+	/* Room would not bring it back, so it is EIO whatever the kernel said. */
+	return fail(err, -EIO, "what was written to disk %" PRIu64 " may be lost, the store's file system could not write it (%s): do "
 		    "the upload again, or install the server anew; cat still reads what is left", o->number, strerror(code));
 }
 
@@ -355,14 +356,11 @@ int overlay_sync_bits(struct overlay *o, struct error *err)
 	return checkpoint(o, &p, err);
 }
 
-int overlay_sync(struct overlay *o, struct error *err)
+/* Under files and syncing. */
+static int sync_now(struct overlay *o, struct error *err)
 {
-	WITH_RDLOCK(&o->files);
-	if (!atomic_load(&o->there))
-		return overlay_intact(o, err);
-	WITH_LOCK(&o->syncing); /* who finds nothing to do waits for the sync that does it */
 	int r = overlay_intact(o, err);
-	if (r)
+	if (r || !atomic_load(&o->there))
 		return r;
 	struct pending p = take_pending(o);
 	if (is_nothing(&p))
@@ -370,4 +368,62 @@ int overlay_sync(struct overlay *o, struct error *err)
 	if (is_small(&p) && log_takes(o, &p))
 		return log_append(o, &p, err);
 	return checkpoint(o, &p, err);
+}
+
+/* Who finds nothing to do waits for the sync that does it. */
+int overlay_sync(struct overlay *o, struct error *err)
+{
+	pthread_rwlock_rdlock(&o->files);
+	pthread_mutex_lock(&o->syncing);
+	while (o->consuming) {
+		pthread_rwlock_unlock(&o->files);
+		pthread_cond_wait(&o->consumed, &o->syncing);
+		pthread_mutex_unlock(&o->syncing);
+		pthread_rwlock_rdlock(&o->files);
+		pthread_mutex_lock(&o->syncing);
+	}
+	int r = sync_now(o, err);
+	pthread_mutex_unlock(&o->syncing);
+	pthread_rwlock_unlock(&o->files);
+	return r;
+}
+
+/* --- lives --- */
+
+uint64_t overlay_life(const struct overlay *o)
+{
+	return atomic_load(&o->there) && !o->header_new ? o->kept.life : 0;
+}
+
+void overlay_consume(struct overlay *o)
+{
+	WITH_LOCK(&o->syncing);
+	o->consuming = overlay_life(o);
+}
+
+/* All that counts under the old life, then its name: until that is there none of it does, and nothing was promised. */
+static int rename_life(struct overlay *o, struct error *err)
+{
+	struct pending p = take_pending(o);
+	int r = overlay_intact(o, err);
+	if (r == 0)
+		r = checkpoint(o, &p, err);
+	if (r == 0)
+		r = overlay_new_life(o, err);
+	if (r == 0)
+		r = overlay_put_header(o, err);
+	if (r == 0)
+		return sync_bits(o, err);
+	remember(o, r < -1000 ? EIO : -r);
+	return r;
+}
+
+int overlay_consumed(struct overlay *o, bool committed, struct error *err)
+{
+	WITH_RDLOCK(&o->files);
+	WITH_LOCK(&o->syncing);
+	int r = committed && o->consuming && overlay_life(o) == o->consuming ? rename_life(o, err) : 0;
+	o->consuming = 0;
+	pthread_cond_broadcast(&o->consumed);
+	return r;
 }

@@ -65,7 +65,7 @@ static int hold(void *ctx, uint64_t number, uint32_t domain, const struct map_ro
 static void open_disk(struct owner *o)
 {
 	struct error err;
-	struct disk_conf conf = { store, { .commit = commit, .hold = hold, .ctx = o }, o->dir, o->number, DOMAIN, o->root, o->size };
+	struct disk_conf conf = { store, { .commit = commit, .hold = hold, .ctx = o }, o->dir, o->number, DOMAIN, o->root, o->size, 0 };
 	if (disk_open(&o->disk, &conf, &err))
 		bail("open: %s", err.text);
 }

@@ -529,6 +529,41 @@ static void test_lost_pages(void)
 	overlay_close(o);
 }
 
+static void *sync_thread(void *arg)
+{
+	sync_one(arg);
+	return NULL;
+}
+
+/* A commit takes all that is there; what is written and synced meanwhile is of the next life. */
+static void test_lives(void)
+{
+	pthread_t thread;
+	struct overlay *o = open_logging(27), *cut;
+	put_block(o, 5, 50);
+	sync_one(o);
+	uint64_t life = overlay_life(o);
+	ok(life != 0, "an overlay has a life");
+	overlay_consume(o);
+	put_block(o, 6, 60);
+	cut = after_cut(27);
+	ok(overlay_life(cut) == life && block_of(cut, 6) == -1, "until its commit is made a power cut leaves the same, without what nobody synced");
+	overlay_close(cut);
+	pthread_create(&thread, NULL, sync_thread, o);
+	overlay_clear(o, 0);
+	is_int(overlay_consumed(o, true, NULL), 0, "the commit is made, and something was written meanwhile");
+	pthread_join(thread, NULL);
+	ok(overlay_life(o) != life && overlay_life(o) != 0, "that has a life of its own");
+	cut = after_cut(27);
+	ok(overlay_life(cut) == overlay_life(o) && block_of(cut, 1000) == LOG_GROWS && block_of(cut, 5) == -1,
+	   "and survives a power cut with it; what the commit took is gone");
+	overlay_close(cut);
+	overlay_consume(o);
+	is_int(overlay_consumed(o, false, NULL), 0, "a commit that fails");
+	ok(overlay_life(o) != 0 && overlay_sync(o, NULL) == 0, "changes nothing");
+	overlay_close(o);
+}
+
 int main(void)
 {
 	dir = test_folder();
@@ -549,6 +584,7 @@ int main(void)
 	test_full_log();
 	test_every_step();
 	test_lost_pages();
+	test_lives();
 	power_end();
 	return done_testing();
 }
