@@ -94,6 +94,9 @@ int image_each_child(struct cat_txn *, uint64_t id, uint64_t after, int (*each)(
 #define SETTING_MAX 1800
 int setting_get(struct cat_txn *, uint64_t node, uint8_t key, char *ret, unsigned room, unsigned *ret_len) MUST_USE; /* -ENOENT */
 int setting_put(struct cat_txn *, uint64_t node, uint8_t key, const char *value, unsigned len) MUST_USE;
+/* When it was written (setting_put), or what was said then (setting_set_time); 0: a version that kept no times wrote it. */
+int setting_time(struct cat_txn *, uint64_t node, uint8_t key, int64_t *ret) MUST_USE;         /* -ENOENT */
+int setting_set_time(struct cat_txn *, uint64_t node, uint8_t key, int64_t time) MUST_USE; /* -ENOENT */
 int setting_remove(struct cat_txn *, uint64_t node, uint8_t key) MUST_USE; /* -ENOENT */
 int setting_each(struct cat_txn *, uint64_t node, int (*each)(void *ctx, uint8_t key, const char *value, unsigned len), void *ctx) MUST_USE;
 int setting_copy_all(struct cat_txn *, uint64_t from_node, uint64_t to_node) MUST_USE;

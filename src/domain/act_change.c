@@ -67,9 +67,9 @@ static int check_expectation(struct cat_txn *txn, const struct image *i, enum se
 	return 0;
 }
 
-/* A zone is one of its region's. */
+/* A zone is one of its region's: its settings may come after the instance, when both are restored. */
 static int check_zone(struct cat_txn *txn, const struct image *i, enum setting_key key, const char *value, unsigned len,
-		      struct error *err)
+		      bool restores, struct error *err)
 {
 	struct region region;
 	if (key != SET_ZONE || !len)
@@ -81,11 +81,14 @@ static int check_zone(struct cat_txn *txn, const struct image *i, enum setting_k
 	for (const char *z = region.zones; *z; z += strcspn(z, " "), z += *z == ' ')
 		if (strcspn(z, " ") == len && memcmp(z, value, len) == 0)
 			return 0;
+	if (!region.zones[0] && restores)
+		return 0;
 	return region.zones[0] ? fail(err, -EINVAL, "the zones of %s are: %s", region.name, region.zones)
 			       : fail(err, -EINVAL, "%s has no zones", region.name);
 }
 
-int setting_write(struct cat_txn *txn, struct image *i, enum setting_key key, const char *value, unsigned len, struct error *err)
+static int write_setting(struct cat_txn *txn, struct image *i, enum setting_key key, const char *value, unsigned len, bool restores,
+			 struct error *err)
 {
 	char kept[SETTING_MAX + 1];
 	if (len >= SETTING_MAX)
@@ -102,7 +105,7 @@ int setting_write(struct cat_txn *txn, struct image *i, enum setting_key key, co
 	if (!r)
 		r = check_expectation(txn, i, key, kept, len, err);
 	if (!r)
-		r = check_zone(txn, i, key, kept, len, err);
+		r = check_zone(txn, i, key, kept, len, restores, err);
 	if (!r)
 		r = apply_expectation(i, key, kept, len);
 	if (!r)
@@ -111,6 +114,11 @@ int setting_write(struct cat_txn *txn, struct image *i, enum setting_key key, co
 		return r;
 	i->changed = clock_real();
 	return image_put(txn, i);
+}
+
+int setting_write(struct cat_txn *txn, struct image *i, enum setting_key key, const char *value, unsigned len, struct error *err)
+{
+	return write_setting(txn, i, key, value, len, false, err);
 }
 
 static int do_set(struct cat_txn *txn, struct act *a, struct error *err)
@@ -126,7 +134,7 @@ static int do_set(struct cat_txn *txn, struct act *a, struct error *err)
 	snprintf(a->detail, sizeof a->detail, "%s", setting_name(key));
 	if (key == SET_REVIEW)
 		r = market_reject(a, &i, a->text, a->len, err);
-	return r ? r : setting_write(txn, &i, key, a->text, a->len, err);
+	return r ? r : write_setting(txn, &i, key, a->text, a->len, a->who->restores, err);
 }
 
 int act_set(struct service *s, const struct who *w, uint64_t node, const char *value, unsigned len, struct error *err)
@@ -221,7 +229,12 @@ static int scratch_to_setting(struct cat_txn *txn, struct act *a, struct image *
 	enum setting_key key = setting_by_name(a->new_name, (enum image_type)i->shelf.type);
 	if (!a->text)
 		return fail(err, -EINVAL, "%s can have at most %d bytes", a->new_name, SETTING_MAX - 1);
-	int r = setting_write(txn, i, key, a->text, a->len, err);
+	struct disk_row row;
+	int r = write_setting(txn, i, key, a->text, a->len, a->who->restores, err);
+	if (!r)
+		r = disk_row_get(txn, disk, &row);
+	if (!r && row.mtime && (r = setting_set_time(txn, i->node, (uint8_t)key, row.mtime)) == -ENOENT)
+		r = 0; /* nothing was in it */
 	return r ? r : drop_scratch_row(txn, a, i, scratch, disk);
 }
 
@@ -387,8 +400,26 @@ int act_rename(struct service *s, const struct who *w, uint64_t from, const char
 
 /* ---- times ----------------------------------------------------------------------------------------------- */
 
+/* What may not be changed keeps its time, and whoever copies times along goes on. */
+static int set_time_of_setting(struct cat_txn *txn, struct act *a, struct error *err)
+{
+	struct image i;
+	unsigned key = node_slot(a->node);
+	int r = image_get(txn, node_number(a->node), &i);
+	if (!r)
+		r = may(txn, a->who, MAY_SEE, NULL, &i, err);
+	if (r)
+		return r == -ENOENT ? fail(err, r, "this image is gone") : r;
+	if (may(txn, a->who, verb_of_setting(key), NULL, &i, NULL))
+		return 0;
+	r = setting_set_time(txn, i.node, (uint8_t)key, a->time);
+	return r == -ENOENT ? 0 : r;
+}
+
 static int do_mtime(struct cat_txn *txn, struct act *a, struct error *err)
 {
+	if (node_kind(a->node) != NODE_DISK)
+		return set_time_of_setting(txn, a, err);
 	struct disk_row row;
 	struct image i;
 	int r = disk_row_get(txn, node_number(a->node), &row);
@@ -404,8 +435,8 @@ static int do_mtime(struct cat_txn *txn, struct act *a, struct error *err)
 	return disk_row_put(txn, &row);
 }
 
-int act_set_mtime(struct service *s, const struct who *w, uint64_t disk_node, int64_t mtime, struct error *err)
+int act_set_mtime(struct service *s, const struct who *w, uint64_t node, int64_t mtime, struct error *err)
 {
-	struct act a = { .service = s, .who = w, .fn = do_mtime, .node = disk_node, .time = mtime };
+	struct act a = { .service = s, .who = w, .fn = do_mtime, .node = node, .time = mtime };
 	return act_run(&a, err);
 }

@@ -232,17 +232,17 @@ int account_take(struct cat_txn *txn, const struct who *w, struct account *c, co
 	return each_line(text, account_line, &change, err);
 }
 
-struct policy_place {
+struct policy_change {
 	struct cat_txn *txn;
-	uint32_t account, region;
+	struct policy_place at;
 };
 
 static int policy_line(void *ctx, const char *key, const char *value, struct error *err)
 {
-	struct policy_place *s = ctx;
+	struct policy_change *s = ctx;
 	char line[1100];
 	snprintf(line, sizeof line, "%s %s", key, value);
-	return policy_write_line(s->txn, s->account, s->region, line, err);
+	return policy_write_line(s->txn, &s->at, line, err);
 }
 
 static int configure_region(struct cat_txn *txn, struct act *a, struct error *err)
@@ -289,14 +289,14 @@ static void policy_path(struct cat_txn *txn, const struct policy_place *s, char 
 
 static int configure_policy(struct cat_txn *txn, struct act *a, struct error *err)
 {
-	struct policy_place scope = { .txn = txn };
+	struct policy_change c = { .txn = txn, .at.whole = policy_is_whole(a->text) };
 	int r = decide(a->who, MAY_MANAGE, NULL, err);
 	if (r)
 		return r;
-	tree_policy_scope(a->who, a->node, true, &scope.account, &scope.region);
-	policy_path(txn, &scope, a->path, sizeof a->path);
-	a->owner = scope.account;
-	return each_line(a->text, policy_line, &scope, err);
+	tree_policy_scope(a->who, a->node, true, &c.at.account, &c.at.region);
+	policy_path(txn, &c.at, a->path, sizeof a->path);
+	a->owner = c.at.account;
+	return each_line(a->text, policy_line, &c, err);
 }
 
 void act_tell_text(struct act *a)

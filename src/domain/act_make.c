@@ -180,7 +180,9 @@ static int make_alias(struct cat_txn *txn, struct act *a, const struct shelf *sh
 	if (n == 0 || n > TRASH_NAME_MAX || memchr(a->text, '/', n))
 		return fail(err, -EINVAL, "an alias names an image beside it: ln -s NAME ALIAS, without a path in front of NAME");
 	memcpy(i.target, a->text, n);
-	if (image_find(txn, shelf, i.target, &target) || target.kind != KIND_IMAGE)
+	r = image_find(txn, shelf, i.target, &target);
+	bool may_come = r == -ENOENT && a->who->restores && name_check_image(i.target, err) == 0;
+	if (!may_come && (r || target.kind != KIND_IMAGE))
 		return fail(err, -ENOENT, "there is no image %s here for an alias to name", i.target);
 	i.published = shelf->type == TYPE_PUBLIC;
 	i.created = i.changed = clock_real();
@@ -365,7 +367,7 @@ static int look_before_create(struct service *s, const struct who *w, uint64_t p
 	/* cp -r of an image brings settings that an instance has not. */
 	if (!key && !setting_is_computed(name) && !(i.shelf.type == TYPE_INSTANCE && setting_by_name(name, TYPE_CUSTOM)))
 		return 1;
-	*ret = node_image(i.node, key ? (unsigned)key : SLOT_REVIEWED);
+	*ret = node_image(i.node, key ? (unsigned)key : strcmp(name, "owner") == 0 ? SLOT_OWNER : SLOT_REVIEWED);
 	return 0;
 }
 

@@ -33,6 +33,7 @@ int act_set(struct service *, const struct who *, uint64_t node, const char *val
 /* Write lines to .policy, .region or .account. */
 int act_configure(struct service *, const struct who *, uint64_t node, const char *text, struct error *err) MUST_USE;
 
-int act_set_mtime(struct service *, const struct who *, uint64_t disk_node, int64_t mtime, struct error *err) MUST_USE;
+/* Of a disk or a setting. */
+int act_set_mtime(struct service *, const struct who *, uint64_t node, int64_t mtime, struct error *err) MUST_USE;
 
 #endif

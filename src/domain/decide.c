@@ -183,7 +183,7 @@ static int decide_change(const struct who *w, enum verb verb, const struct facts
 	const struct image *i = f->image;
 	if (verb == MAY_WRITE && i->shelf.type != TYPE_INSTANCE)
 		verb = MAY_CHANGE;
-	if (i->is_protected && verb != MAY_PROTECT && verb != MAY_WRITE)
+	if (i->is_protected && verb != MAY_PROTECT && verb != MAY_WRITE && !(verb == MAY_CHANGE && w->restores))
 		return fail(err, -EPERM, "%s is protected from %s and change; chmod u+w takes the protection away", i->name,
 			    i->shelf.type == TYPE_INSTANCE ? "destruction, re-installation" : "deletion");
 	if (i->shelf.trash && (verb == MAY_CHANGE || verb == MAY_WRITE))

@@ -231,7 +231,9 @@ static int run_rows(struct gc_work *w, struct error *err)
 		r = measure_overlays(w->service, err);
 	if (r == 0)
 		r = gc_trash(w, err);
-	return r ? r : gc_pending(w, err);
+	if (r == 0)
+		r = gc_pending(w, err);
+	return r ? r : gc_links(w, err);
 }
 
 static int run_objects(struct gc_work *w, struct error *err)

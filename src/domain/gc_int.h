@@ -39,6 +39,7 @@ uint64_t gc_last_old_disk(const struct gc *);
 int gc_orphans(struct gc_work *, struct error *err) MUST_USE;   /* backend objects and overlay files of nobody */
 int gc_trash(struct gc_work *, struct error *err) MUST_USE;     /* rows whose time in the trash is over */
 int gc_pending(struct gc_work *, struct error *err) MUST_USE;   /* uploads that nobody finished */
+int gc_links(struct gc_work *, struct error *err) MUST_USE;     /* restored servers whose image has come since */
 int gc_loose(struct gc_work *, struct error *err) MUST_USE;     /* objects that nothing refers to */
 int gc_dead_packs(struct gc_work *, struct error *err) MUST_USE;
 int gc_compact(struct gc_work *, struct error *err) MUST_USE;

@@ -142,8 +142,42 @@ static int check_value(const struct rule *rule, const char *value, struct error 
 	return 0;
 }
 
-int policy_write_line(struct cat_txn *txn, uint32_t account, uint32_t region, const char *line, struct error *err)
+/* What is in force here and was not written for this scope. */
+static bool is_inherited(struct cat_txn *txn, uint32_t account, uint32_t region, const struct rule *rule, const char *value)
 {
+	char there[64];
+	enum policy_scope ignored;
+	return value_in_force(txn, account, region, rule, there, &ignored) == 0 && strcmp(there, value) == 0;
+}
+
+/* Of a whole file, as it was read, only what is different here is set: what was in force there because of a wider scope goes on
+ * to follow that. */
+static int write_value(struct cat_txn *txn, const struct policy_place *at, const struct rule *rule, const char *value)
+{
+	int r = at->whole ? policy_row_remove(txn, at->account, at->region, rule->name) : -ENOENT;
+	if (r && r != -ENOENT)
+		return r;
+	if (at->whole && is_inherited(txn, at->account, at->region, rule, value))
+		return 0;
+	return policy_row_put(txn, at->account, at->region, rule->name, value);
+}
+
+bool policy_is_whole(const char *text)
+{
+	for (size_t i = 0; i < N_RULES; i++) {
+		size_t n = strlen(rules[i].name);
+		const char *at = text;
+		while ((at = strstr(at, rules[i].name)) && ((at != text && at[-1] != '\n') || at[n] != ' '))
+			at += n;
+		if (!at)
+			return false;
+	}
+	return true;
+}
+
+int policy_write_line(struct cat_txn *txn, const struct policy_place *at, const char *line, struct error *err)
+{
+	uint32_t account = at->account, region = at->region;
 	char name[64], value[64], more[2];
 	int n = sscanf(line, " %63s %63s %1s", name, value, more);
 	if (n <= 0 || name[0] == '#')
@@ -152,6 +186,8 @@ int policy_write_line(struct cat_txn *txn, uint32_t account, uint32_t region, co
 	if (n != 2 || !rule)
 		return fail(err, -EINVAL, "a policy is set by a line NAME VALUE and reset by NAME -; "
 			    "cat .policy shows the names (got \"%.80s\")", line);
+	if (rule->form == FORM_CURRENCY && (account || region) && is_inherited(txn, 0, 0, rule, value))
+		return 0;
 	if (rule->form == FORM_CURRENCY && (account || region))
 		return fail(err, -EINVAL, "a store has one currency: it is set for the store, in the .policy of the root");
 	if (strcmp(value, "-") == 0) {
@@ -159,7 +195,7 @@ int policy_write_line(struct cat_txn *txn, uint32_t account, uint32_t region, co
 		return r == -ENOENT ? 0 : r;
 	}
 	int r = check_value(rule, value, err);
-	return r ? r : policy_row_put(txn, account, region, name, value);
+	return r ? r : write_value(txn, at, rule, value);
 }
 
 int policy_each(struct cat_txn *txn, uint32_t account, uint32_t region, policy_fn each, void *ctx)

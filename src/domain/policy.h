@@ -14,8 +14,13 @@ int policy_value(struct cat_txn *, uint32_t account, uint32_t region, const char
 /* The same as a number; UINT64_MAX for "none". Sizes are bytes ("16T" is kept as it was written). */
 int policy_number(struct cat_txn *, uint32_t account, uint32_t region, const char *name, uint64_t *ret) MUST_USE;
 
-/* Write one: "NAME VALUE", or "NAME -" to reset. -EINVAL with a sentence. Scope as for policy_row_put. */
-int policy_write_line(struct cat_txn *, uint32_t account, uint32_t region, const char *line, struct error *err) MUST_USE;
+/* Write one: "NAME VALUE", or "NAME -" to reset. -EINVAL with a sentence. */
+struct policy_place {
+	uint32_t account, region; /* as for policy_row_put */
+	bool whole;               /* the line is one of a whole file, as it is read: what is in force anyway is not set */
+};
+int policy_write_line(struct cat_txn *, const struct policy_place *, const char *line, struct error *err) MUST_USE;
+bool policy_is_whole(const char *text); /* does it have a line for each policy? */
 
 /* All in force, with the scope that each is from; != 0 ends the walk and is returned. */
 enum policy_scope { SCOPE_DEFAULT, SCOPE_STORE, SCOPE_REGION, SCOPE_ACCOUNT, SCOPE_ACCOUNT_REGION };

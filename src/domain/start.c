@@ -91,6 +91,50 @@ static int take_disk(struct cat_txn *txn, struct act *a, struct image *instance,
 	return r ? r : runs_begin(txn, instance);
 }
 
+/* The link that was kept under the name `image`. */
+static int forget_kept(struct cat_txn *txn, const struct image *instance)
+{
+	char text[1024];
+	uint8_t key = link_find(txn, instance->node, "image", text);
+	return key ? setting_remove(txn, instance->node, key) : 0;
+}
+
+/* Notes what a disk that is there was made from. */
+static int note_origin(struct cat_txn *txn, struct act *a, struct image *instance, const char *text, struct error *err)
+{
+	struct image origin;
+	AUTO_BUF struct buf path = BUF_INIT;
+	int r = resolve(txn, a, instance, text, &origin, err);
+	if (!r)
+		r = terms_inherit(txn, instance, &origin, err);
+	if (r)
+		return r;
+	image_path_for(txn, a->who, &origin, &path);
+	instance->from = origin.id;
+	instance->from_shared = image_is_from_others(&origin, instance);
+	snprintf(instance->from_text, sizeof instance->from_text, "%s", path.data);
+	return forget_kept(txn, instance);
+}
+
+/* A link that names nothing that can be started here. */
+static bool names_nothing(int code)
+{
+	return code == -ENOENT || code == -EXDEV || code == -EINVAL || code == -EPERM || code == -EACCES || code == -EBUSY;
+}
+
+int start_recall(struct cat_txn *txn, struct act *a, struct image *instance)
+{
+	char text[1024];
+	struct error ignored = { .code = 0 };
+	if (instance->from || !link_find(txn, instance->node, "image", text))
+		return 0;
+	int r = note_origin(txn, a, instance, text, &ignored);
+	if (r)
+		return names_nothing(r) ? 0 : r;
+	r = image_put(txn, instance);
+	return r || !image_is_running(instance) ? r : runs_review(txn, instance);
+}
+
 static int install(struct cat_txn *txn, struct act *a, struct image *instance, const char *text, struct error *err)
 {
 	struct image origin;
@@ -108,17 +152,50 @@ static int install(struct cat_txn *txn, struct act *a, struct image *instance, c
 	a->not_logged = false;
 	r = take_disk(txn, a, instance, &origin, err);
 	act_node_changed(a, seers_of(instance), node_image(instance->node, SLOT_DIR), true);
-	return r;
+	return r ? r : forget_kept(txn, instance);
 }
 
 /* ---- links ---------------------------------------------------------------------------------------------------- */
+
+/* The first link beside a disk that has been brought. */
+static int record(struct cat_txn *txn, struct act *a, struct image *instance, struct error *err)
+{
+	int r = note_origin(txn, a, instance, a->text, err);
+	if (!r)
+		r = image_put(txn, instance);
+	return r || !image_is_running(instance) ? r : runs_review(txn, instance);
+}
+
+/* A link that a program restores has the text that it read; who starts a server says ../../TYPE/NAME, or an absolute path. */
+static bool is_brought_back(const struct act *a)
+{
+	return a->who->restores && strncmp(a->text, "../../../", 9) == 0;
+}
+
+static int keep_for_later(struct cat_txn *txn, struct act *a, struct image *instance, struct error *err)
+{
+	if (!instance->disk)
+		snprintf(instance->reason, sizeof instance->reason, "its link was restored, and its disk is to follow; to start it from "
+			 "the image instead: ln -sfn ../../TYPE/NAME image");
+	int r = image_put(txn, instance);
+	return r ? r : link_keep(txn, a, instance, err);
+}
 
 int start_link(struct cat_txn *txn, struct act *a, struct image *instance, struct error *err)
 {
 	a->result = node_image(instance->node, SLOT_LINK);
 	a->not_logged = true;
-	if (strcmp(a->name, "image") == 0 && !instance->disk && !a->who->brings_link)
-		return install(txn, a, instance, a->text, err);
+	if (strcmp(a->name, "image") == 0 && !instance->from && !a->who->brings_link) {
+		if (!instance->disk && is_brought_back(a))
+			return keep_for_later(txn, a, instance, err);
+		if (!instance->disk)
+			return install(txn, a, instance, a->text, err);
+		int r = record(txn, a, instance, err);
+		if (!names_nothing(r))
+			return r;
+		if (a->who->restores)
+			return keep_for_later(txn, a, instance, err);
+	}
 	if (!setting_is_computed(a->name))
 		return link_keep(txn, a, instance, err);
 	if (a->who->brings_link && !instance->disk)

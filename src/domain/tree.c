@@ -82,6 +82,28 @@ bool tree_has_file(const struct who *w, uint64_t dir, enum tree_file f)
 	}
 }
 
+static int by_first_name(const char *name)
+{
+	const char *suffix = strrchr(name, '.');
+	char first[16];
+	if (!suffix || strlen(suffix) != 7 || (size_t)(suffix - name) >= sizeof first)
+		return -1;
+	snprintf(first, sizeof first, "%.*s", (int)(suffix - name), name);
+	int f = tree_file_by_name(first);
+	return f >= 0 || first[0] != '.' ? f : tree_file_by_name(first + 1);
+}
+
+bool tree_restored_file(const struct who *w, uint64_t dir, const char *name, uint64_t *ret)
+{
+	int f = tree_file_by_name(name);
+	if (f < 0)
+		f = by_first_name(name);
+	if (f < 0 || node_kind(dir) != NODE_REGION || !tree_has_file(w, dir, (enum tree_file)f))
+		return false;
+	*ret = node_beside(dir, SLOT_FILE + (unsigned)f);
+	return true;
+}
+
 int tree_may_configure(const struct who *w, uint64_t node, struct error *err)
 {
 	bool own_account = node_kind(node) == NODE_FIXED && node_slot(node) == SLOT_FILE + FILE_ACCOUNT;

@@ -145,12 +145,16 @@ static int entry_setting(const struct tree_ask *a, uint64_t node, const struct i
 {
 	char value[SETTING_MAX + 1];
 	unsigned len = 0;
+	int64_t time = 0;
 	enum setting_key key = (enum setting_key)node_slot(node);
 	int r = setting_get(a->txn, i->node, (uint8_t)key, value, sizeof value, &len);
+	if (!r)
+		r = setting_time(a->txn, i->node, (uint8_t)key, &time);
 	if (r && r != -ENOENT)
 		return r;
 	(void)fill_file(ret, node, i->changed, may(a->txn, a->who, verb_of_setting(key), NULL, i, NULL) == 0);
 	ret->size = len;
+	ret->mtime = time ? time : i->changed;
 	return 0;
 }
 

@@ -141,12 +141,22 @@ static int list_setting(void *ctx, uint8_t key, const char *value, unsigned len)
 	return list_node(w, setting_name((enum setting_key)key), node_image(w->image->node, key), cookie);
 }
 
+/* The link of an instance that names what is not there (yet). */
+static int list_kept_link(struct image_walk *w, uint8_t key, const char *value)
+{
+	uint64_t cookie = COOKIE_SETTING + key;
+	bool listed = cookie > w->cookie && strcmp(value, "image") == 0 && !w->shown->from;
+	return listed ? list_node(w, "image", node_image(w->image->node, SLOT_KEPT_LINK + key - SET_LINK), cookie) : 0;
+}
+
 /* Uploads that are under way show under their names unless those begin with a dot: what nobody finished must be seen. */
 static int list_scratch(void *ctx, uint8_t key, const char *value, unsigned len)
 {
 	struct image_walk *w = ctx;
 	char name[256];
 	uint64_t cookie = COOKIE_SETTING + key;
+	if (key >= SET_LINK && key <= SET_LINK_MAX)
+		return list_kept_link(w, key, value);
 	if (key < SET_SCRATCH || key > SET_SCRATCH_MAX || len <= 8 || len - 8 >= sizeof name || cookie <= w->cookie ||
 	    value[8] == '.' || get_le64(value) == w->image->disk)
 		return 0;

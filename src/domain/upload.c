@@ -30,6 +30,7 @@
 #include "domain/rights.h"
 #include "domain/runs.h"
 #include "domain/start.h"
+#include "domain/start.h"
 #include "domain/names.h"
 #include "domain/trash.h"
 
@@ -267,7 +268,9 @@ static int apply_verdict(struct cat_txn *txn, struct settle *s, struct image *i,
 	i->incomplete = false;
 	if (i->from)
 		a->operation = i->shelf.type == TYPE_INSTANCE ? "start" : "copy";
-	if (state == STATE_AVAILABLE)
+	if (state == STATE_AVAILABLE && i->shelf.type == TYPE_INSTANCE)
+		r = start_recall(txn, a, i);
+	if (!r && state == STATE_AVAILABLE)
 		r = accept(txn, s, i, &state);
 	*(i->shelf.trash ? &i->state_before_trash : &i->state) = state; /* it was deleted while it was looked at */
 	act_path_image(a, txn, i);

@@ -14,6 +14,7 @@ struct who {
 	uint32_t conn;   /* connection, 0: none (command line) */
 	uint64_t unique; /* of the request */
 	bool resent;     /* may have been carried out already */
+	bool restores;   /* a program that writes back what it once read: what its links and settings name may come later */
 	bool brings_link; /* a link that this process has just read elsewhere is to be made in a directory that it has just made */
 };
 

@@ -118,6 +118,8 @@ static struct file *new_file(const struct who *w, uint64_t fh, uint64_t node, in
 	f->fh = fh;
 	f->node = node;
 	f->kind = file_kind_of(node);
+	if (f->kind == FILE_IS_TEXT && (flags & O_ACCMODE) != O_RDONLY)
+		f->kind = FILE_IS_IGNORED;
 	f->who = *w;
 	f->writable = (flags & O_ACCMODE) != O_RDONLY;
 	f->like_cp = habit_opens_like_cp(flags);

@@ -7,6 +7,7 @@
 #define FUSE_USE_VERSION 314
 #endif
 #include <fuse_lowlevel.h>
+#include <string.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -78,7 +79,23 @@ void reply_entry(struct ask *, int code, const struct entry *);
 void fill_entry(struct ask *, const struct entry *, struct fuse_entry_param *ret);
 void fill_stat(struct ask *, const struct entry *, struct stat *ret);
 bool is_generated(const struct entry *); /* its size is not known before its text is made */
+void true_size(struct ask *, struct entry *, bool looked_up); /* of what is generated, or ignored when it is written */
 double entry_timeout(const struct entry *);
+
+/* A computed file that a program brings along, and what habits call it: many are one node. */
+static inline uint64_t brought_node(uint64_t dir, const char *name)
+{
+	return node_beside(dir, strcmp(name, "owner") == 0 ? SLOT_OWNER : SLOT_REVIEWED);
+}
+static inline uint64_t brought_key(uint64_t dir, const char *name)
+{
+	uint64_t sum = 0;
+	for (; *name; name++)
+		sum = sum * 31 + (unsigned char)*name;
+	return node_beside(dir, SLOT_REVIEWED) ^ (sum << 8 & 0xffffff00000000);
+}
+
+void note_restoring(struct ask *, uint64_t node); /* for who.restores, before an image, or something in it, is changed */
 
 bool front_is_written_elsewhere(struct front *, uint32_t conn, uint64_t disk); /* open for writing in another mount */
 

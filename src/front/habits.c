@@ -2,7 +2,10 @@
 #include "front/habits.h"
 
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -17,6 +20,23 @@
 void habits_begin(struct habits *h) { pthread_mutex_init(&h->lock, NULL); }
 void habits_end(struct habits *h) { pthread_mutex_destroy(&h->lock); }
 
+static bool read_proc(uint32_t pid, const char *file, char *ret, size_t room)
+{
+	char path[48];
+	snprintf(path, sizeof path, "/proc/%u/%s", pid, file);
+	AUTO_FD int fd = pid ? open(path, O_RDONLY | O_CLOEXEC) : -1;
+	ssize_t n = fd < 0 ? -1 : read(fd, ret, room - 1);
+	ret[n > 0 ? n : 0] = 0;
+	return n > 0;
+}
+
+uint32_t process_of(uint32_t pid)
+{
+	char text[512] = "";
+	const char *at = read_proc(pid, "status", text, sizeof text) ? strstr(text, "\nTgid:") : NULL;
+	return at ? (uint32_t)strtoul(at + 6, NULL, 10) : pid;
+}
+
 /* Called with the lock. */
 static struct trace *trace_of(struct habits *h, uint32_t pid, uint64_t image)
 {
@@ -28,6 +48,58 @@ static struct trace *trace_of(struct habits *h, uint32_t pid, uint64_t image)
 		*t = (struct trace){ .pid = pid, .image = image };
 	t->at = clock_mono();
 	return t;
+}
+
+void habit_made(struct habits *h, uint32_t pid, uint64_t image)
+{
+	uint32_t process = process_of(pid);
+	if (!pid)
+		return;
+	WITH_LOCK(&h->lock);
+	struct trace *t = trace_of(h, pid, image);
+	t->made = t->fills = true;
+	t->process = process;
+}
+
+static bool is_alive(uint32_t process)
+{
+	char path[32];
+	snprintf(path, sizeof path, "/proc/%u", process);
+	return access(path, F_OK) == 0;
+}
+
+/* Who made it, if that was a moment ago. It is a longer one with each thing that is done there. */
+static struct trace *maker_of(struct habits *h, uint64_t image)
+{
+	int64_t now = clock_mono();
+	for (struct trace *t = h->traces; t < h->traces + TRACES; t++)
+		if (t->image == image && t->made && now - t->at < COPY_FOR)
+			return t;
+	return NULL;
+}
+
+bool habit_restores_image(struct habits *h, uint32_t pid, uint64_t image)
+{
+	WITH_LOCK(&h->lock);
+	struct trace *t = pid ? maker_of(h, image) : NULL;
+	bool restores = t && (t->pid == pid || t->process == process_of(pid) || (t->protects && is_alive(t->process)));
+	if (restores)
+		t->at = clock_mono();
+	return restores;
+}
+
+void habit_protects(struct habits *h, uint32_t pid, uint64_t image)
+{
+	WITH_LOCK(&h->lock);
+	struct trace *t = pid ? maker_of(h, image) : NULL;
+	if (t && (t->pid == pid || t->process == process_of(pid)))
+		t->protects = true;
+}
+
+bool habit_is_ln(uint32_t pid)
+{
+	char name[32];
+	return !read_proc(pid, "comm", name, sizeof name) || strcmp(name, "ln\n") == 0;
 }
 
 void habit_fills(struct habits *h, uint32_t pid, uint64_t image)
@@ -75,6 +147,67 @@ bool habit_fills_another(struct habits *h, uint32_t pid, uint64_t image)
 		if (t->pid == pid && t->image != image && t->fills && now - t->at < FILLS_FOR)
 			return true;
 	return false;
+}
+
+/* ---- generated files that are restored ------------------------------------------------------------------ */
+
+static void note_file(struct habits *h, uint32_t pid, uint64_t node, bool gone, uint64_t name, uint64_t size)
+{
+	if (!pid)
+		return;
+	pid = process_of(pid);
+	WITH_LOCK(&h->lock);
+	struct trace *t = trace_of(h, pid, node);
+	t->gone = gone;
+	t->name = name ? name : gone ? 0 : t->name;
+	t->size = size;
+}
+
+void habit_took_away(struct habits *h, uint32_t pid, uint64_t node) { note_file(h, pid, node, true, 0, 0); }
+
+void habit_restores(struct habits *h, uint32_t pid, uint64_t node, const char *name)
+{
+	note_file(h, pid, node, false, sum_of(name), 0);
+}
+
+void habit_restored(struct habits *h, uint32_t pid, uint64_t node, uint64_t end) { note_file(h, pid, node, false, 0, end + 1); }
+
+/* What is known of it, by whichever thread. Asks for the process only if there is something of this file. */
+static bool find_file(struct habits *h, uint32_t pid, uint64_t node, struct trace *ret)
+{
+	uint32_t process = 0;
+	WITH_LOCK(&h->lock);
+	int64_t now = clock_mono();
+	for (const struct trace *t = h->traces; pid && t < h->traces + TRACES; t++) {
+		if (t->image != node || now - t->at >= COPY_FOR)
+			continue;
+		process = process ? process : process_of(pid);
+		*ret = *t;
+		if (t->pid == process)
+			return true;
+	}
+	return false;
+}
+
+bool habit_is_gone(struct habits *h, uint32_t pid, uint64_t node)
+{
+	struct trace t;
+	return find_file(h, pid, node, &t) && t.gone;
+}
+
+bool habit_has_name(struct habits *h, uint32_t pid, uint64_t node, const char *name)
+{
+	struct trace t;
+	return find_file(h, pid, node, &t) && t.name == sum_of(name);
+}
+
+bool habit_size(struct habits *h, uint32_t pid, uint64_t node, uint64_t *ret)
+{
+	struct trace t;
+	if (!find_file(h, pid, node, &t) || !t.size)
+		return false;
+	*ret = t.size - 1;
+	return true;
 }
 
 bool habit_opens_like_cp(int flags)

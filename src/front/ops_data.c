@@ -270,7 +270,9 @@ static int write_file(struct ask *a, struct file *f, const char *buf, size_t siz
 	case FILE_IS_DISK: return write_disk(a, f, buf, size, (uint64_t)offset);
 	case FILE_IS_SETTING: return size ? write_setting(a, f, buf, size, (size_t)offset) : 0;
 	case FILE_IS_CONFIG: return size ? write_config(a, f, buf, size) : 0;
-	case FILE_IS_IGNORED: return 0;
+	case FILE_IS_IGNORED:
+		habit_restored(&a->view->habits, a->who.pid, f->node, (uint64_t)offset + size);
+		return 0;
 	default: return fail(&a->err, -EPERM, "this file is made when it is read");
 	}
 }

@@ -60,7 +60,8 @@ static int may_open_text(struct ask *a, uint64_t node, int flags)
 	if ((flags & O_ACCMODE) == O_RDONLY)
 		return 0;
 	switch (file_kind_of(node)) {
-	case FILE_IS_TEXT: return fail(&a->err, -EPERM, "this file is made when it is read");
+	case FILE_IS_TEXT: /* of a region: whoever restores one writes it, and it is ignored */
+		return node_kind(node) == NODE_REGION ? 0 : fail(&a->err, -EPERM, "this file is made when it is read");
 	case FILE_IS_CONFIG: return tree_may_configure(&a->who, node, &a->err);
 	default: break;
 	}
@@ -127,12 +128,24 @@ static int open_node(struct ask *a, uint64_t node, struct fuse_file_info *fi)
 	return r;
 }
 
+/* owner or reviewed, which is there already. */
+static void note_brought(struct ask *a, uint64_t node)
+{
+	const char *name = node_slot(node) == SLOT_OWNER ? "owner" : "reviewed";
+	habit_restores(&a->view->habits, a->who.pid, brought_key(node_beside(node, SLOT_DIR), name), name);
+}
+
 void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 {
 	struct ask a;
 	if (!ask_begin(&a, req, "open", node, NULL))
 		return;
+	bool writing = (fi->flags & O_ACCMODE) != O_RDONLY;
+	if (writing)
+		note_restoring(&a, node);
 	int r = open_node(&a, node, fi);
+	if (!r && writing && file_kind_of(node) == FILE_IS_IGNORED)
+		note_brought(&a, node);
 	if (r)
 		reply_error(&a, r);
 	else if (fuse_reply_open(req, fi) == -ENOENT)
@@ -144,12 +157,19 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	struct ask a;
 	struct entry e;
 	struct fuse_entry_param p;
+	uint64_t node;
 	(void)mode;
 	if (!ask_begin(&a, req, "create", parent, name))
 		return;
 	if (node_is_in_image(parent))
 		habit_fills(&a.view->habits, a.who.pid, node_number(parent));
-	int r = act_create(a.front->service, &a.who, parent, name, &e, &a.err);
+	note_restoring(&a, parent);
+	int r = tree_restored_file(&a.who, parent, name, &node)
+			? tree_attr(a.front->service, &a.who, node, &e, &a.err)
+			: act_create(a.front->service, &a.who, parent, name, &e, &a.err);
+	bool brought = !r && node_kind(e.node) == NODE_IMAGE && file_kind_of(e.node) == FILE_IS_IGNORED;
+	if (!r && (brought || node_kind(e.node) == NODE_REGION))
+		habit_restores(&a.view->habits, a.who.pid, brought ? brought_key(parent, name) : e.node, name);
 	if (!r)
 		r = open_node(&a, e.node, fi);
 	if (r) {

@@ -11,13 +11,36 @@
 #include "domain/upload.h"
 #include "front/front_int.h"
 
+/* A file of a name that is computed, which this program has made: it sets its times; tar makes a link in its place. */
+static bool is_brought(struct ask *a, uint64_t parent, const char *name)
+{
+	return node_kind(parent) == NODE_IMAGE && setting_is_computed(name) &&
+	       habit_has_name(&a->view->habits, a->who.pid, brought_key(parent, name), name);
+}
+
+/* What a program that restores a region sees of its generated files: habits.h. 1: what everybody sees. */
+static int lookup_restored(struct ask *a, uint64_t parent, const char *name, struct entry *ret)
+{
+	uint64_t node;
+	if (is_brought(a, parent, name))
+		return tree_attr(a->front->service, &a->who, brought_node(parent, name), ret, &a->err);
+	if (name[0] != '.' || !tree_restored_file(&a->who, parent, name, &node))
+		return 1;
+	if (tree_file_by_name(name) < 0)
+		return habit_has_name(&a->view->habits, a->who.pid, node, name)
+			       ? tree_attr(a->front->service, &a->who, node, ret, &a->err) : 1;
+	return habit_is_gone(&a->view->habits, a->who.pid, node) ? fail(&a->err, -ENOENT, "%s was removed", name) : 1;
+}
+
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct ask a;
 	struct entry e;
 	if (!ask_begin(&a, req, "lookup", parent, name))
 		return;
-	int r = tree_lookup(a.front->service, &a.who, parent, name, &e, &a.err);
+	int r = lookup_restored(&a, parent, name, &e);
+	if (r > 0)
+		r = tree_lookup(a.front->service, &a.who, parent, name, &e, &a.err);
 	if (r == -ENOENT && node_is_in_image(parent))
 		habit_fills(&a.view->habits, a.who.pid, node_number(parent));
 	reply_entry(&a, r, &e);
@@ -43,8 +66,7 @@ static void reply_attr(struct ask *a, int code, struct entry *e)
 		reply_error(a, code);
 		return;
 	}
-	if (is_generated(e))
-		e->size = texts_size(a->front, &a->who, e->node, false);
+	true_size(a, e, false);
 	fill_stat(a, e, &st);
 	fuse_reply_attr(a->req, &st, entry_timeout(e));
 }
@@ -124,14 +146,16 @@ static int set_size(struct ask *a, uint64_t node, uint64_t size, struct fuse_fil
 static int set_times(struct ask *a, uint64_t node, const struct stat *st, int what)
 {
 	struct timespec t;
-	if (node_kind(node) != NODE_DISK || !(what & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW)))
+	bool setting = file_kind_of(node) == FILE_IS_SETTING && node_slot(node) != SLOT_DIR;
+	if ((node_kind(node) != NODE_DISK && !setting) || !(what & (FUSE_SET_ATTR_MTIME | FUSE_SET_ATTR_MTIME_NOW)))
 		return 0;
 	if (what & FUSE_SET_ATTR_MTIME_NOW)
 		clock_gettime(CLOCK_REALTIME, &t);
 	else
 		t = st->st_mtim;
 	int r = act_set_mtime(a->front->service, &a->who, node, (int64_t)t.tv_sec * 1000000000 + t.tv_nsec, &a->err);
-	disks_ask_again(a->front->service->disks, node_number(node)); /* a write that comes later makes the time void: */
+	if (!setting)
+		disks_ask_again(a->front->service->disks, node_number(node)); /* a write that comes later makes the time void: */
 	return r;
 }
 
@@ -173,6 +197,8 @@ static int set_mode(struct ask *a, uint64_t node, mode_t mode)
 	int r = tree_image(a->front->service, &a->who, node, &i, &a->err);
 	if (r || i.kind != KIND_IMAGE || (i.shelf.type == TYPE_INSTANCE && market_is_copying(&a->who, &i)))
 		return r;
+	if (!(mode & 0200))
+		habit_protects(&a->view->habits, a->who.pid, node_number(node));
 	return act_chmod(a->front->service, &a->who, node, mode, &a->err);
 }
 
@@ -183,6 +209,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t node, struct stat *st, int what, stru
 	int r = 0;
 	if (!ask_begin(&a, req, "setattr", node, NULL))
 		return;
+	note_restoring(&a, node);
 	if (what & FUSE_SET_ATTR_SIZE) {
 		session_blocking_begin();
 		r = set_size(&a, node, (uint64_t)st->st_size, fi);
@@ -225,15 +252,25 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 	int r = act_mkdir(a.front->service, &a.who, parent, name, &e, &a.err);
 	/* Into a directory that it has just made, cp copies without looking there first. */
 	if (!r && node_is_in_image(e.node))
-		habit_fills(&a.view->habits, a.who.pid, node_number(e.node));
+		habit_made(&a.view->habits, a.who.pid, node_number(e.node));
 	reply_entry(&a, r, &e);
 }
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
 	struct ask a;
-	if (ask_begin(&a, req, "unlink", parent, name))
-		reply_done(&a, act_unlink(a.front->service, &a.who, parent, name, &a.err));
+	uint64_t node;
+	if (!ask_begin(&a, req, "unlink", parent, name))
+		return;
+	note_restoring(&a, parent);
+	bool generated = tree_restored_file(&a.who, parent, name, &node);
+	if (is_brought(&a, parent, name)) {
+		node = brought_key(parent, name);
+		generated = true;
+	}
+	if (generated) /* whoever restores a region takes it away, and makes it anew */
+		habit_took_away(&a.view->habits, a.who.pid, node);
+	reply_done(&a, generated ? 0 : act_unlink(a.front->service, &a.who, parent, name, &a.err));
 }
 
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -255,6 +292,9 @@ void op_symlink(fuse_req_t req, const char *text, fuse_ino_t parent, const char 
 	struct entry e;
 	if (!ask_begin(&a, req, "symlink", parent, name))
 		return;
+	note_restoring(&a, parent);
+	if (!node_is_in_image(parent))
+		a.who.restores = !habit_is_ln(a.who.pid);
 	a.who.brings_link = made_directory(&a, parent) && habit_brings_link(&a.view->habits, a.front->hold, &a.who, node_number(parent), text);
 	reply_entry(&a, act_symlink(a.front->service, &a.who, parent, name, text, &e, &a.err), &e);
 }
@@ -268,6 +308,7 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t t
 		reply_error(&a, fail(&a.err, -EINVAL, "names are not exchanged"));
 		return;
 	}
+	note_restoring(&a, parent);
 	session_blocking_begin(); /* an upload may be done with this */
 	int r = act_rename(a.front->service, &a.who, parent, name, to, new_name, !(flags & RENAME_NOREPLACE), &a.err);
 	session_blocking_end();

@@ -121,6 +121,15 @@ static void add_why(void *ctx, const struct hold_why *w)
 
 void why_text(struct front *f, uint32_t uid, struct buf *ret) { hold_why_each(f->hold, uid, add_why, ret); }
 
+void note_restoring(struct ask *a, uint64_t node)
+{
+	struct tree_disk d;
+	uint64_t image = node_is_in_image(node) ? node_number(node) : 0;
+	if (node_kind(node) == NODE_DISK && tree_disk(a->front->service, &a->who, node, &d, NULL) == 0)
+		image = d.image.node;
+	a->who.restores = image && habit_restores_image(&a->view->habits, a->who.pid, image);
+}
+
 /* ---- entries ---------------------------------------------------------------------------------------- */
 
 double entry_timeout(const struct entry *e) { return e->fleeting ? 0 : CACHE_SECONDS; }
@@ -170,6 +179,15 @@ bool is_generated(const struct entry *e)
 	return S_ISREG(e->mode) && (kind == FILE_IS_TEXT || kind == FILE_IS_CONFIG);
 }
 
+void true_size(struct ask *a, struct entry *e, bool looked_up)
+{
+	bool ignored = S_ISREG(e->mode) && file_kind_of(e->node) == FILE_IS_IGNORED;
+	if ((ignored || node_kind(e->node) == NODE_REGION) && habit_size(&a->view->habits, a->who.pid, e->node, &e->size))
+		return;
+	if (is_generated(e))
+		e->size = texts_size(a->front, &a->who, e->node, looked_up);
+}
+
 void reply_entry(struct ask *a, int code, const struct entry *e)
 {
 	struct fuse_entry_param p;
@@ -179,8 +197,7 @@ void reply_entry(struct ask *a, int code, const struct entry *e)
 		return;
 	}
 	measured = *e;
-	if (is_generated(e))
-		measured.size = texts_size(a->front, &a->who, e->node, true);
+	true_size(a, &measured, true);
 	fill_entry(a, &measured, &p);
 	fuse_reply_entry(a->req, &p);
 }

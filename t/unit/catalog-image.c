@@ -381,6 +381,15 @@ static int fullest(struct cat_txn *txn, void *arg, struct error *err)
 	is_int(setting_put(txn, i.node, 1, "", 0), 0, "an empty setting is one");
 	is_int(setting_get(txn, i.node, 1, setting, 1, &len), 0, "and is found");
 	ok(len == 0 && setting[0] == 0, "empty");
+	int64_t time = 0, other = 0;
+	ok(setting_time(txn, i.node, 1, &time) == 0 && time > 0, "it knows when it was written");
+	is_int(setting_set_time(txn, i.node, 255, 12345), 0, "another time can be said");
+	is_int(setting_set_time(txn, i.node, 2, 12345), -ENOENT, "of what is there");
+	is_int(setting_copy_all(txn, i.node, i.node + 1), 0, "copied, settings");
+	ok(setting_time(txn, i.node + 1, 255, &other) == 0 && other == 12345 && setting_time(txn, i.node + 1, 1, &other) == 0 && other == time,
+	   "keep their times");
+	is_int(setting_get(txn, i.node + 1, 255, setting, SETTING_MAX, &len) + (int)len, SETTING_MAX, "and their values");
+	is_int(setting_remove(txn, i.node + 1, 1) | setting_remove(txn, i.node + 1, 255), 0, "and go");
 	memset(i.name, 'z', sizeof i.name);
 	is_int(image_put(txn, &i), -EINVAL, "a name without end is refused");
 	i = full_image();
