@@ -463,3 +463,11 @@ int image_row_check(struct bytes key, struct bytes value)
 	struct image image;
 	return key.len == 8 ? decode(get_be64(key.data), value, &image) : ERR_DAMAGED;
 }
+
+/* A shelf, and behind it a 1 in the row that counts aliases. */
+int image_count_row_check(struct bytes key, struct bytes value)
+{
+	uint64_t number;
+	bool aliases = key.len == SHELF_KEY_SIZE + 1 && key.data[SHELF_KEY_SIZE] == 1;
+	return key.len == SHELF_KEY_SIZE || aliases ? db_decode_number(value, &number) : ERR_DAMAGED;
+}

@@ -12,6 +12,7 @@ int meta_row_check(struct bytes key, struct bytes value) MUST_USE;
 int region_row_check(struct bytes key, struct bytes value) MUST_USE;
 int account_row_check(struct bytes key, struct bytes value) MUST_USE;
 int image_row_check(struct bytes key, struct bytes value) MUST_USE;
+int image_count_row_check(struct bytes key, struct bytes value) MUST_USE;
 int setting_row_check(struct bytes key, struct bytes value) MUST_USE;
 int share_row_check(struct bytes key, struct bytes value) MUST_USE;
 int disk_row_check(struct bytes key, struct bytes value) MUST_USE;

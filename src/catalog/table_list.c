@@ -28,7 +28,7 @@ static const struct table {
 	[DB_IMAGE_SHELF] = { "image-shelf", "an image's place in the listing of its folder", NULL, 18, false },
 	[DB_IMAGE_ID] = { "image-id", "the way from an image's id to the image", NULL, 16, false },
 	[DB_IMAGE_CHILD] = { "image-child", "the way from an image to one made from it", NULL, 16, false },
-	[DB_IMAGE_COUNT] = { "image-count", "how many images are in a folder", NULL, 10, false },
+	[DB_IMAGE_COUNT] = { "image-count", "how many images are in a folder", image_count_row_check, 0, false },
 	[DB_SETTING] = { "setting", "a setting of an image", setting_row_check, 0, false },
 	[DB_SHARE] = { "share", "who shares an image with whom", share_row_check, 0, false },
 	[DB_SHARE_OF] = { "share-of", "the way from an image to a share of it", NULL, 12, false },
