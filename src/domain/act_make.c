@@ -267,7 +267,7 @@ static int find_scratch_key(struct cat_txn *txn, uint64_t node, uint8_t *ret, st
 		if (r)
 			return r;
 	}
-	return fail(err, -ENOSPC, "there are %d unfinished files in this image; remove some", SET_SCRATCH_MAX - SET_SCRATCH + 1);
+	return fail(err, -EDQUOT, "there are %d unfinished files in this image; remove some", SET_SCRATCH_MAX - SET_SCRATCH + 1);
 }
 
 static int make_scratch(struct cat_txn *txn, const struct image *i, const char *name, uint64_t *ret_disk, struct error *err)

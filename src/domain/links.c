@@ -59,5 +59,5 @@ int link_keep(struct cat_txn *txn, struct act *a, const struct image *i, struct 
 			return setting_put(txn, i->node, (uint8_t)k, value, (unsigned)(n + 1 + m));
 		}
 	}
-	return fail(err, -ENOSPC, "there are too many links in %s: remove some", i->name);
+	return fail(err, -EDQUOT, "there are too many links in %s: remove some", i->name);
 }

@@ -157,6 +157,13 @@ void refusals_note(struct act *a, int code, const struct error *why)
 	}
 }
 
+void refusals_note_stranger(struct service *s, const struct who *w, const char *operation, uint64_t node, const char *name,
+			    const struct error *why)
+{
+	struct act a = { .service = s, .who = w, .operation = operation, .parent = node, .name = name };
+	refusals_note(&a, -EACCES, why);
+}
+
 static int write_untold(struct cat_txn *txn, void *arg, struct error *err)
 {
 	const struct refusals *all = arg;

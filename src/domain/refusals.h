@@ -16,6 +16,7 @@ struct refusals;
 struct service;
 struct act;
 struct error;
+struct who;
 
 struct refusals *refusals_new(void);
 void refusals_free(struct refusals *);
@@ -26,6 +27,9 @@ bool refusals_admit(struct refusals *, uint32_t account, uint64_t what, int64_t 
 
 /* An act was refused: write it down, if it is one that says something (not a probe of a tool) and there is room. */
 void refusals_note(struct act *, int code, const struct error *);
+
+/* A uid that is not the account's came to its mount: who runs the service is to know. An act like those above, that is not carried out. */
+void refusals_note_stranger(struct service *, const struct who *, const char *operation, uint64_t node, const char *name, const struct error *);
 
 /* The store is being closed: what was left out and not told yet. */
 void refusals_tell(struct service *);

@@ -20,6 +20,20 @@
 
 /* ---- read ------------------------------------------------------------------------------------------------- */
 
+/* Does who reads it write it, too? That is no use that anybody else made of it: whoever preallocates, or goes on with an upload, looks at
+ * what is there. */
+static bool is_writers(struct ask *a, struct file *f)
+{
+	uint64_t nodes[SOURCES_MAX];
+	if (f->writable)
+		return true;
+	unsigned n = files_of_process(a->front, &a->who, f->who.pid, true, nodes, SOURCES_MAX);
+	for (unsigned i = 0; i < n; i++)
+		if (nodes[i] == f->node)
+			return true;
+	return false;
+}
+
 /* The first read of an available disk seals it. Of one that is still being written its owner may read what is there. What belongs to
  * somebody else is asked for at each read: a share is cancelled, an image withdrawn, a policy changed while files are open. */
 static int note_read(struct ask *a, struct file *f)
@@ -31,7 +45,7 @@ static int note_read(struct ask *a, struct file *f)
 	int r = tree_disk(a->front->service, &reader, f->node, &d, &a->err);
 	if (!r)
 		r = may_now(a->front->service, &reader, MAY_READ, &d.image, &a->err);
-	if (r || !d.is_main || !image_is_settled(&d.image))
+	if (r || !d.is_main || !image_is_settled(&d.image) || is_writers(a, f))
 		return r;
 	r = upload_use(a->front->service, &reader, &d.image, &a->err);
 	if (!r)

@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "domain/refusals.h"
 #include "domain/rights.h"
 #include "front/front_int.h"
 
@@ -54,8 +55,8 @@ bool ask_begin(struct ask *a, fuse_req_t req, const char *operation, uint64_t no
 {
 	begin(a, req, operation, node, name);
 	int r = view_rights(a->view, &a->who, &a->err);
-	if (!r)
-		r = judge_uid(a->view, a->who.uid, &a->err);
+	if (!r && (r = judge_uid(a->view, a->who.uid, &a->err)))
+		refusals_note_stranger(a->front->service, &a->who, operation, node, name, &a->err);
 	if (r)
 		reply_error(a, r);
 	return r == 0;
