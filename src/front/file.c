@@ -100,7 +100,7 @@ static int fill(struct front *front, struct file *f, int flags, struct error *er
 {
 	switch (f->kind) {
 	case FILE_IS_DISK: return fill_disk(front, f, err);
-	case FILE_IS_SETTING: return flags & O_TRUNC ? 0 : tree_setting_text(front->service, &f->who, f->node, &f->text, err);
+	case FILE_IS_SETTING: return flags & O_TRUNC || f->text.len ? 0 : tree_setting_text(front->service, &f->who, f->node, &f->text, err);
 	case FILE_IS_CONFIG: return f->writable ? 0 : load_text(front, f, err);
 	case FILE_IS_TEXT: return load_text(front, f, err);
 	default:
@@ -166,6 +166,8 @@ int file_open(struct front *front, const struct who *w, uint64_t fh, uint64_t no
 {
 	struct hold_handle h = { .conn = w->conn, .flags = (uint32_t)flags, .fh = fh, .node = node, .object = node_number(node),
 				 .uid = w->uid, .pid = w->pid };
+	if (file_kind_of(node) == FILE_IS_SETTING && (flags & O_TRUNC))
+		h.marks = MARK_EMPTY;
 	int r = add(front, new_file(w, fh, node, flags), flags, ret, err);
 	if (r)
 		return r;
@@ -186,6 +188,18 @@ static void take_moment(struct file *f, const struct hold_handle *h)
 	f->moment = moment_of_handle(h);
 }
 
+/* What was written to a setting that was open in another daemon's life. */
+static void take_text(struct front *front, struct file *f, const struct hold_handle *h)
+{
+	char text[HOLD_TEXT_MAX];
+	unsigned len;
+	f->lost = h->marks & MARK_LOST;
+	if (f->kind > FILE_IS_CONFIG || !f->writable || !hold_text_get(front->hold, f->conn, f->fh, text, &len))
+		return;
+	buf_add(&f->text, text, len);
+	f->unsaved = h->marks & MARK_PARTIAL;
+}
+
 static int bring_back(struct front *front, uint32_t conn, uint64_t fh, uint64_t node, struct file **ret, struct error *err)
 {
 	struct hold_handle h;
@@ -198,7 +212,9 @@ static int bring_back(struct front *front, uint32_t conn, uint64_t fh, uint64_t 
 	w.is_vendor = view->is_vendor;
 	struct file *f = new_file(&w, fh, h.node, (int)h.flags);
 	take_moment(f, &h);
-	return add(front, f, (int)h.flags & ~O_TRUNC, ret, err);
+	take_text(front, f, &h);
+	int flags = (int)h.flags & ~O_TRUNC;
+	return add(front, f, h.marks & MARK_EMPTY ? flags | O_TRUNC : flags, ret, err);
 }
 
 int file_get(struct front *front, uint32_t conn, uint64_t fh, uint64_t node, struct file **ret, struct error *err)

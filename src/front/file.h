@@ -23,11 +23,13 @@ enum {
 	MARK_BROKEN = 2,  /* a write failed */
 	MARK_LINEAGE = 4, /* it is known where its bytes are copied from */
 	MARK_COPIED = 32, /* … and they were copied to the end of the data there */
-	MARK_PARTIAL = 8, /* a setting's text that is no value yet is only in the daemon's memory */
+	MARK_PARTIAL = 8, /* a setting's text (a configuration's last line) is not taken yet: it is in the hold, or there was no room for it */
+	MARK_LOST = 2048, /* … and what is in the catalog is not what this handle wrote: there was no room for it in the hold */
+	MARK_EMPTY = 1024, /* a setting that was truncated by its open, and not written since */
 	MARK_NO_ROOM = 128, /* … as the store is full */
 	MARK_OVER = 256,    /* … for policy bytes-per-region */
 	MARK_WHOLE = 64,  /* its moment is all of its disk, which does not change any more; its opener may read it, whatever becomes of the image */
-	MARK_SOUGHT = 128, /* it was asked where its data are: no cp of 9.0 or 9.1 has it open */
+	MARK_SOUGHT = 512, /* it was asked where its data are: no cp of 9.0 or 9.1 has it open */
 	MARK_JUDGED = 16, /* a FLUSH is at it: should the daemon die of it, the FLUSH that is sent again begins anew */
 };
 
@@ -53,6 +55,7 @@ struct file {
 	_Atomic uint64_t origin; /* id of the image that was noted last as where its bytes come from */
 	pthread_mutex_t lock; /* guards text */
 	struct buf text;
+	bool lost;            /* its text died with another daemon */
 	bool unsaved;         /* text (config: its end) is not taken yet */
 	unsigned refs;        /* guarded by the table */
 	struct file *next;

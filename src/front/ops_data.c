@@ -233,11 +233,24 @@ static void put_text(struct buf *text, const char *data, size_t size, size_t off
 	memcpy(text->data + offset, data, size);
 }
 
+/* The next daemon goes on with the text that this handle has. Where there is no room for it, what is not taken is lost with this daemon. */
+static void hold_text(struct ask *a, struct file *f)
+{
+	bool kept = f->text.len && hold_text_put(a->front->hold, f->conn, f->fh, f->text.data, (unsigned)f->text.len);
+	if (!kept)
+		hold_text_remove(a->front->hold, f->conn, f->fh);
+	bool lost = f->text.len && !kept;
+	file_mark(a->front, f, (f->unsaved ? MARK_PARTIAL : 0) | (lost ? MARK_LOST : 0),
+		  MARK_EMPTY | (f->unsaved ? 0 : MARK_PARTIAL) | (lost ? 0 : MARK_LOST));
+}
+
 /* A shell does not see an error of close(), so a value is refused by the write that makes it, when it can be told that this is the whole of
  * it: it ends with a newline. A value that is good is taken at once. */
 static int write_setting(struct ask *a, struct file *f, const char *data, size_t size, size_t offset)
 {
 	WITH_LOCK(&f->lock);
+	if (f->lost)
+		return fail(&a->err, -EIO, "the daemon was restarted in the middle of this text: write it again");
 	if (offset > f->text.len || offset + size > SETTING_MAX)
 		return fail(&a->err, -EFBIG, "a setting can have at most %d bytes", SETTING_MAX - 1);
 	struct who writer = judged(a, f);
@@ -247,12 +260,14 @@ static int write_setting(struct ask *a, struct file *f, const char *data, size_t
 	session_blocking_begin(); /* the first sha256 means reading the whole disk */
 	int r = act_set(a->front->service, &writer, f->node, f->text.data, (unsigned)f->text.len, &a->err);
 	session_blocking_end();
+	bool was_unsaved = f->unsaved;
 	f->unsaved = r == -EINVAL && f->text.data[f->text.len - 1] != '\n';
-	if (f->unsaved) {
-		file_mark(a->front, f, MARK_PARTIAL, 0);
+	if (!r || f->unsaved)
+		hold_text(a, f);
+	if (f->unsaved)
 		return 0;
-	}
 	if (r) {
+		f->unsaved = was_unsaved;
 		buf_clear(&f->text);
 		buf_add(&f->text, old.data, old.len);
 	} else if (!f->marked_wrote) {
@@ -265,16 +280,21 @@ static int write_setting(struct ask *a, struct file *f, const char *data, size_t
 static int write_config(struct ask *a, struct file *f, const char *data, size_t size)
 {
 	WITH_LOCK(&f->lock);
+	if (f->lost)
+		return fail(&a->err, -EIO, "the daemon was restarted in the middle of this line: write it again");
 	if (f->text.len + size > 65536)
 		return fail(&a->err, -EFBIG, "too long");
 	buf_add(&f->text, data, size);
 	f->unsaved = f->text.data[f->text.len - 1] != '\n';
-	if (f->unsaved)
+	if (f->unsaved) {
+		hold_text(a, f);
 		return 0;
+	}
 	struct who writer = judged(a, f);
 	int r = strlen(f->text.data) == f->text.len ? act_configure(a->front->service, &writer, f->node, f->text.data, &a->err)
 						    : fail(&a->err, -EINVAL, "that is no text");
 	buf_clear(&f->text);
+	hold_text(a, f);
 	return r;
 }
 

@@ -75,6 +75,7 @@ int hold_map(struct hold **ret, int fd, struct error *err)
 	pthread_rwlock_init(&h->handles_lock, NULL);
 	pthread_mutex_init(&h->why_lock, NULL);
 	pthread_mutex_init(&h->reads_lock, NULL);
+	pthread_mutex_init(&h->texts_lock, NULL);
 	h->memory = mmap(NULL, sizeof *h->memory, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (h->memory == MAP_FAILED) {
 		h->memory = NULL;
@@ -90,6 +91,7 @@ int hold_map(struct hold **ret, int fd, struct error *err)
 	}
 	why_prepare(h);
 	reads_prepare(h);
+	texts_prepare(h);
 	count_suspects(h);
 	*ret = h;
 	return 0;
@@ -105,6 +107,7 @@ void hold_unmap(struct hold *h)
 	pthread_rwlock_destroy(&h->handles_lock);
 	pthread_mutex_destroy(&h->why_lock);
 	pthread_mutex_destroy(&h->reads_lock);
+	pthread_mutex_destroy(&h->texts_lock);
 	free(h);
 }
 

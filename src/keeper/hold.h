@@ -51,6 +51,13 @@ void hold_handle_remove_conn(struct hold *, uint32_t conn);
 /* Calls each for every handle; it may not change the table. Non-zero ends the walk and is returned. */
 int hold_handle_each(struct hold *, int (*each)(void *ctx, const struct hold_handle *), void *ctx);
 
+/* ---- texts of open settings: what a handle has beside what is in the catalog. */
+#define HOLD_TEXT_MAX 1800
+#define TEXTS_MAX 128
+bool hold_text_put(struct hold *, uint32_t conn, uint64_t fh, const void *text, unsigned len); /* or change it; false: no room */
+bool hold_text_get(struct hold *, uint32_t conn, uint64_t fh, char ret[HOLD_TEXT_MAX], unsigned *ret_len);
+void hold_text_remove(struct hold *, uint32_t conn, uint64_t fh); /* hold_handle_remove() does so, too */
+
 /* ---- requests under way: one slot a worker thread. */
 #define FLIGHTS_MAX 64
 void hold_flight_begin(struct hold *, unsigned slot, uint32_t conn, uint64_t unique, uint32_t opcode);

@@ -190,6 +190,8 @@ bool hold_handle_mark(struct hold *h, uint32_t conn, uint64_t fh, uint32_t set, 
 
 bool hold_handle_remove(struct hold *h, uint32_t conn, uint64_t fh)
 {
+	if (h->texts)
+		hold_text_remove(h, conn, fh);
 	WITH_WRLOCK(&h->handles_lock);
 	uint32_t i = find(h, conn, fh);
 
@@ -203,6 +205,7 @@ bool hold_handle_remove(struct hold *h, uint32_t conn, uint64_t fh)
 void hold_handle_remove_conn(struct hold *h, uint32_t conn)
 {
 	hold_suspects_remove_conn(h, conn);
+	hold_texts_remove_conn(h, conn);
 	WITH_WRLOCK(&h->handles_lock);
 	for (uint32_t i = 0; i < h->memory->slots_reached; i++) {
 		struct slot *s = &h->memory->slots[i];

@@ -51,6 +51,13 @@ struct link_read {
 	struct hold_read read;
 };
 
+struct text_slot {
+	_Atomic uint64_t generation; /* 0: free. Of two slots for one handle the higher one is meant */
+	uint64_t fh;
+	uint32_t conn, len;
+	char text[HOLD_TEXT_MAX];
+};
+
 struct hold_memory {
 	uint64_t magic;
 	uint64_t size; /* of all this: another layout is another program's */
@@ -59,6 +66,7 @@ struct hold_memory {
 	struct suspect suspects[SUSPECTS_MAX];
 	struct why_ring rings[WHY_UIDS];
 	struct link_read reads[READS_KEPT];
+	struct text_slot texts[TEXTS_MAX + 1]; /* one is spare: a changed text is written beside the old one */
 	struct slot slots[SLOTS];
 };
 
@@ -78,6 +86,10 @@ struct hold {
 	pthread_mutex_t reads_lock;    /* guards memory->reads and: */
 	uint64_t read_number;          /* the last one given out */
 
+	pthread_mutex_t texts_lock;    /* guards memory->texts and: */
+	uint64_t text_generation;      /* the last one given out */
+	_Atomic uint32_t texts;        /* how many there are */
+
 	_Atomic uint32_t suspects;     /* how many of memory->suspects are in use */
 };
 
@@ -85,6 +97,8 @@ int handles_prepare(struct hold *) MUST_USE; /* -ENOMEM */
 void handles_release(struct hold *);
 void why_prepare(struct hold *);
 void reads_prepare(struct hold *);
+void texts_prepare(struct hold *); /* after the handles */
+void hold_texts_remove_conn(struct hold *, uint32_t conn);
 void hold_suspects_remove_conn(struct hold *, uint32_t conn);
 
 #endif

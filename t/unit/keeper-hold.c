@@ -467,6 +467,46 @@ static void test_reads(void)
 	close(fd);
 }
 
+/* ---- texts of open settings */
+
+static bool has_text(struct hold *h, uint64_t fh, const char *want)
+{
+	char text[HOLD_TEXT_MAX];
+	unsigned len;
+	return hold_text_get(h, 7, fh, text, &len) && len == strlen(want) && memcmp(text, want, len) == 0;
+}
+
+static bool put_text(struct hold *h, uint64_t fh, const char *text)
+{
+	struct hold_handle handle = { .conn = 7, .fh = fh };
+	return hold_handle_add(h, &handle) == 0 && hold_text_put(h, 7, fh, text, (unsigned)strlen(text));
+}
+
+static void test_texts(void)
+{
+	int fd = hold_create();
+	struct hold *h = map_or_bail(fd);
+	static const char longest[HOLD_TEXT_MAX + 1];
+	ok(!has_text(h, 2, ""), "a handle has no text");
+	ok(put_text(h, 2, "one") && put_text(h, 4, "other") && put_text(h, 2, "one two"), "texts are put, and changed");
+	ok(has_text(h, 2, "one two") && has_text(h, 4, "other"), "each handle has its own");
+	ok(hold_text_put(h, 7, 4, longest, HOLD_TEXT_MAX) && !hold_text_put(h, 7, 4, longest, HOLD_TEXT_MAX + 1), "one that is too long is refused");
+	hold_unmap(h);
+	h = map_or_bail(fd);
+	ok(has_text(h, 2, "one two"), "the next daemon has them");
+	(void)hold_handle_remove(h, 7, 2);
+	ok(!has_text(h, 2, "one two"), "a text goes with its handle");
+	bool all = true;
+	for (uint64_t fh = 6; fh < 6 + 2 * (TEXTS_MAX - 1); fh += 2)
+		all &= put_text(h, fh, "x");
+	ok(all && !put_text(h, 1000, "one more"), "there is room for so many");
+	ok(put_text(h, 6, "changed") && has_text(h, 6, "changed"), "those that are there can be changed");
+	hold_handle_remove_conn(h, 7);
+	ok(!has_text(h, 6, "changed") && put_text(h, 1000, "x"), "a connection's texts go with it");
+	hold_unmap(h);
+	close(fd);
+}
+
 int main(void)
 {
 	uint64_t seed = test_seed();
@@ -479,6 +519,7 @@ int main(void)
 	test_flights();
 	test_why();
 	test_reads();
+	test_texts();
 	test_why_killed(&seed);
 	return done_testing();
 }
