@@ -4,6 +4,7 @@
 
 #include "base/num.h"
 #include "catalog/db.h"
+#include "catalog/row_check.h"
 
 #define HURT_VERSION 1
 
@@ -47,13 +48,22 @@ struct hurt_walk {
 	void *ctx;
 };
 
+static int decode_row(struct bytes key, struct bytes value, struct hurt *ret)
+{
+	return key.len == 8 ? decode(get_be64(key.data), value, ret) : ERR_DAMAGED;
+}
+
+int hurt_row_check(struct bytes key, struct bytes value)
+{
+	struct hurt ignored;
+	return decode_row(key, value, &ignored);
+}
+
 static int on_row(void *ctx, struct bytes key, struct bytes value)
 {
 	struct hurt_walk *walk = ctx;
 	struct hurt hurt;
-	if (key.len != 8)
-		return ERR_DAMAGED;
-	int r = decode(get_be64(key.data), value, &hurt);
+	int r = decode_row(key, value, &hurt);
 	return r ? r : walk->each(walk->ctx, &hurt);
 }
 

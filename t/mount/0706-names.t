@@ -25,7 +25,7 @@ done
 is 'all of them are listed' "$(find . -mindepth 1 -maxdepth 1 -print0 | tr -dc '\0' | wc -c)" "$n"
 is 'globbing finds the same' "$(printf '%s\0' * | tr -dc '\0' | wc -c)" "$n"
 is '.list has a line each' "$(tail -n +2 "$M/.list" | wc -l)" "$n"
-is 'with twelve fields' "$(awk -F '\t' '{ print NF }' "$M/.list" | sort -u)" 12
+is 'with thirteen fields' "$(awk -F '\t' '{ print NF }' "$M/.list" | sort -u)" 13
 is '.log has a line each' "$(grep -c create "$M/.log")" "$n"
 ok 'composed and decomposed é are two' bash -c "! [ \$'\\u00e9' -ef \$'e\\u0301' ]"
 ok 'rmdir of all' find . -mindepth 1 -maxdepth 1 -exec rmdir {} +
