@@ -13,7 +13,7 @@
 #include "cli/owner.h"
 
 #define ENDING_PATIENCE (40 * 1000000000LL)
-#define STARTING_PATIENCE 1000000000LL
+#define STARTING_PATIENCE 3000000000LL
 
 /* "progress DONE TOTAL WHAT" */
 static void take_progress(const struct sink *sink, const char *text)

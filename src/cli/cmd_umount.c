@@ -47,16 +47,16 @@ static struct keeper_state find_keeper(const char *store)
 	return k;
 }
 
-/* Until the keeper is gone, or has got another mount. */
+/* Until the keeper is gone, or has a mount. */
 static bool wait_for_end(const char *store, struct keeper_state *k)
 {
 	struct pollfd p = { .fd = k->pidfd, .events = POLLIN };
 	struct keeper_state now;
 	int pid;
 	for (int waited = 0; waited < PATIENCE_MS; waited += STEP_MS) {
-		if (poll(&p, 1, STEP_MS) > 0)
-			return true;
 		if (ask_leaving(store, &now, &pid) == 0 && now.mounts > 0)
+			return true;
+		if (poll(&p, 1, STEP_MS) > 0)
 			return true;
 	}
 	return false;
@@ -103,7 +103,7 @@ static int run(int argc, char **argv)
 	AUTO_FD int pidfd = keeper.pidfd;
 	if (remove_mount(dir, lazy, &err))
 		return complain_of(&err);
-	if (pidfd < 0 || lazy || keeper.lingers || keeper.mounts > 1 || wait_for_end(entry->source, &keeper))
+	if (pidfd < 0 || lazy || keeper.lingers || wait_for_end(entry->source, &keeper))
 		return EXIT_DONE;
 	complain("%s is unmounted, but the daemon of %s has not ended within %d seconds", dir, entry->source,
 		 PATIENCE_MS / 1000);

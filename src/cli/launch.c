@@ -11,9 +11,12 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
+#include "cli/inherited.h"
 #include "cli/owner.h"
 #include "daemon/daemon.h"
 #include "daemon/wire.h"
@@ -22,13 +25,25 @@
 
 /* The same program, also when its file was replaced meanwhile: keeper and daemon must be of one version. */
 #define PROGRAM "/proc/self/exe"
+#define ENDING_PATIENCE 3000000000LL
 
-static int take_store(const char *store, int *ret_lock, int *ret_listen, struct error *err)
+/* A daemon that lost its keeper has the lock for a moment, until it has ended. */
+static int lock_store(const char *store, int *ret, struct error *err)
+{
+	struct timespec pause = { .tv_nsec = 20000000 };
+	int64_t began = clock_mono();
+	int r;
+	while ((r = service_lock(store, ret, err)) == -EBUSY && clock_mono() - began < ENDING_PATIENCE)
+		nanosleep(&pause, NULL);
+	return r;
+}
+
+static int take_store(const char *store, struct keeper_conf *conf, struct wire_name *ret_name, struct error *err)
 {
 	AUTO_FD int lock = -1;
 	struct error why = { 0 };
 	struct stat st;
-	int r = service_lock(store, &lock, &why);
+	int r = lock_store(store, &lock, &why);
 	if (r == -EACCES && stat(store, &st) == 0 && st.st_uid == geteuid())
 		return owner_denied(store, err);
 	if (r == -EACCES || r == -EPERM || r == -EROFS)
@@ -36,11 +51,10 @@ static int take_store(const char *store, int *ret_lock, int *ret_listen, struct 
 			    why.text);
 	if (r)
 		return fail(err, r, "%s", why.text);
-	int fd = wire_listen(store, err);
-	if (fd < 0)
-		return fd;
-	*ret_listen = fd;
-	*ret_lock = steal_fd(&lock);
+	conf->listen_fd = wire_listen(store, ret_name, err);
+	if (conf->listen_fd < 0)
+		return conf->listen_fd;
+	conf->lock_fd = steal_fd(&lock);
 	return 0;
 }
 
@@ -67,8 +81,8 @@ static void raise_limits(void)
 }
 
 /* The socket's name goes while the lock is still held (by our duplicate, whatever the keeper does with
- * its own), so it is never somebody else's socket that goes. */
-static int run_keeper(const char *store, const struct launch_options *o, struct keeper_conf *conf)
+ * its own). */
+static int run_keeper(const char *store, const struct launch_options *o, struct keeper_conf *conf, struct wire_name *name)
 {
 	int lock = fcntl(conf->lock_fd, F_DUPFD_CLOEXEC, 3);
 	hand_on(o);
@@ -77,7 +91,7 @@ static int run_keeper(const char *store, const struct launch_options *o, struct 
 	conf->store = store;
 	conf->program = PROGRAM;
 	int code = keeper_run(conf);
-	wire_unlisten(store);
+	wire_unlisten(name);
 	close(lock);
 	return code;
 }
@@ -85,10 +99,12 @@ static int run_keeper(const char *store, const struct launch_options *o, struct 
 int launch_foreground(const char *store, const struct launch_options *o, struct error *err)
 {
 	struct keeper_conf conf = { .ready_fd = -1, .linger = true };
+	struct wire_name name;
+	inherited_close(-1);
 	int r = owner_become(store, err);
 	if (r == 0)
-		r = take_store(store, &conf.lock_fd, &conf.listen_fd, err);
-	return r ? r : run_keeper(store, o, &conf);
+		r = take_store(store, &conf, &name, err);
+	return r ? r : run_keeper(store, o, &conf, &name);
 }
 
 /* ---- in the background */
@@ -103,20 +119,6 @@ static void redirect(const char *store)
 	dup2(log >= 0 ? log : null, STDERR_FILENO);
 }
 
-/* Whatever the command was given open must not be kept open for ever. */
-static void close_others(const struct keeper_conf *conf)
-{
-	int limit = (int)sysconf(_SC_OPEN_MAX), highest = conf->lock_fd;
-	highest = conf->listen_fd > highest ? conf->listen_fd : highest;
-	highest = conf->ready_fd > highest ? conf->ready_fd : highest;
-	for (int fd = 3; fd < highest; fd++)
-		if (fd != conf->lock_fd && fd != conf->listen_fd && fd != conf->ready_fd)
-			close(fd);
-	if (close_range((unsigned)highest + 1, ~0u, 0))
-		for (int fd = highest + 1; fd < limit; fd++)
-			close(fd);
-}
-
 /* What take_store() says, in the pipe's way: told apart from what the keeper says by its first word. */
 static void __attribute__((noreturn)) fail_to_start(int ready_fd, const struct error *err)
 {
@@ -127,18 +129,19 @@ static void __attribute__((noreturn)) fail_to_start(int ready_fd, const struct e
 static void __attribute__((noreturn)) become_keeper(const char *store, const struct launch_options *o, int ready_fd)
 {
 	struct keeper_conf conf = { .ready_fd = ready_fd, .linger = false };
+	struct wire_name name;
 	struct error err;
-	if (owner_become(store, &err) || take_store(store, &conf.lock_fd, &conf.listen_fd, &err))
+	inherited_close(ready_fd);
+	if (owner_become(store, &err) || take_store(store, &conf, &name, &err))
 		fail_to_start(ready_fd, &err);
 	setsid();
 	if (fork() != 0) /* the session's leader ends, so no terminal is ever ours; a failed fork shows by the pipe */
 		_exit(0);
 	umask(077);
 	redirect(store);
-	close_others(&conf);
 	if (chdir("/"))
 		_exit(1);
-	_exit(run_keeper(store, o, &conf));
+	_exit(run_keeper(store, o, &conf, &name));
 }
 
 static void read_line(int fd, char *ret, size_t size)

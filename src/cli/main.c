@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/inherited.h"
 #include "daemon/daemon.h"
 #include "domain/check_reader.h"
 #include "domain/probe_cage.h"
@@ -12,6 +13,7 @@
 
 int main(int argc, char **argv)
 {
+	inherited_complete();
 	if (argc < 2)
 		return command_help.run(0, NULL), EXIT_USAGE;
 	if (strcmp(argv[1], "daemon") == 0 && argc == 3)

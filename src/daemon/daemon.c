@@ -32,6 +32,7 @@
 
 #define FIRST_CONTACT_MS 15000 /* not lingering, and nobody comes: ends */
 #define CLIENTS_SECONDS 15     /* how long the end waits for clients at work */
+#define ORPHAN_SECONDS 2       /* how long the end takes at most when the keeper is gone */
 #define RESTART_SECONDS 3      /* after its beginning, a daemon with a broken catalog dies at the earliest: no tight loop */
 #define UNMOUNT_MS 1000        /* and for mounts to go: one with files open does not until they are closed */
 
@@ -250,8 +251,10 @@ static void run(struct daemon *d, int signals)
 			continue;
 		if (p[SIGNAL].revents)
 			life_end(d->life);
-		if (p[KEEPER].revents && keeper_is_gone(d))
+		if (p[KEEPER].revents && keeper_is_gone(d)) {
+			d->orphaned = true;
 			life_end(d->life);
+		}
 		if (p[LISTEN].revents)
 			control_accept(d->control, d->listen_fd);
 	}
@@ -293,11 +296,14 @@ static void unmount_all(struct daemon *d)
 	free(leaving.uids);
 }
 
+/* Without its keeper it is only in the way of the next one: nobody is waited for, and what takes longer is cut short as if it were killed. */
 static void end(struct daemon *d)
 {
-	log_info("ending");
+	log_info(d->orphaned ? "ending, because the keeper is gone" : "ending");
+	if (d->orphaned)
+		alarm(ORPHAN_SECONDS);
 	service_manager_tell("STOPPING=1");
-	bool quiet = control_stop(d->control, CLIENTS_SECONDS);
+	bool quiet = control_stop(d->control, d->orphaned ? 0 : CLIENTS_SECONDS);
 	unmount_all(d);
 	if (!quiet) {
 		/* A client's work cannot be interrupted and uses the store: everything durable is durable already. */

@@ -13,7 +13,7 @@
 #include "domain/service.h"
 #include "front/front.h"
 
-/* Everything is fixed once the daemon serves, but the last four. */
+/* Everything is fixed once the daemon serves, but the last five. */
 struct daemon {
 	const char *store; /* absolute */
 	int channel;       /* to the keeper */
@@ -24,6 +24,7 @@ struct daemon {
 	struct life *life;
 	struct control *control;
 	int64_t started;   /* monotonic */
+	bool orphaned;     /* the keeper is gone; the main thread's */
 	atomic_bool broken; /* the catalog is, and that was told */
 	atomic_bool busy;  /* a check or a collection runs for somebody */
 	pthread_mutex_t init_lock; /* guards the next two and `init` of the clients */

@@ -132,7 +132,7 @@ int request_status(struct client *c, struct error *err)
 	sink_fact(&sink, "daemon-pid: %d", (int)getpid());
 	sink_fact(&sink, "keeper-pid: %d", (int)getppid());
 	sink_fact(&sink, "lingers: %s", life_lingers(c->daemon->life) ? "yes" : "no");
-	sink_fact(&sink, "mounts: %u", sessions_count(front_sessions(c->daemon->front)));
+	sink_fact(&sink, "mounts: %u", sessions_live(front_sessions(c->daemon->front)));
 	tell_mounts(c, &sink, all);
 	return 0;
 }
@@ -141,7 +141,7 @@ int request_status(struct client *c, struct error *err)
 int request_leaving(struct client *c, struct error *err)
 {
 	(void)err;
-	int r = wire_sendf(c->fd, "ok %d %u %d", (int)getppid(), sessions_count(front_sessions(c->daemon->front)),
+	int r = wire_sendf(c->fd, "ok %d %u %d", (int)getppid(), sessions_live(front_sessions(c->daemon->front)),
 			   life_lingers(c->daemon->life));
 	return r ? r : 1;
 }

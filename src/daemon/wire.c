@@ -138,7 +138,25 @@ static int address_of(const char *store, struct sockaddr_un *ret, int *ret_folde
 	return 0;
 }
 
-int wire_listen(const char *store, struct error *err)
+static int note_name(const char *store, struct wire_name *ret)
+{
+	AUTO_FD int folder = open(store, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (folder < 0 || fstatat(folder, "socket", &ret->made, AT_SYMLINK_NOFOLLOW))
+		return -errno;
+	ret->folder = steal_fd(&folder);
+	return 0;
+}
+
+static int open_name(const char *store, int fd, const struct sockaddr_un *address, struct wire_name *ret_name, struct error *err)
+{
+	int code = chmod(address->sun_path, 0666) || listen(fd, 64) ? -errno : ret_name ? note_name(store, ret_name) : 0;
+	if (code == 0)
+		return 0;
+	unlink(address->sun_path);
+	return fail(err, code, "cannot listen on %s/socket: %s", store, strerror(-code));
+}
+
+int wire_listen(const char *store, struct wire_name *ret_name, struct error *err)
 {
 	struct sockaddr_un address;
 	AUTO_FD int folder = -1;
@@ -152,21 +170,23 @@ int wire_listen(const char *store, struct error *err)
 		return fail_errno(err, "cannot remove the old %s/socket", store);
 	if (bind(fd, (struct sockaddr *)&address, sizeof address))
 		return fail_errno(err, "cannot make %s/socket", store);
-	if (chmod(address.sun_path, 0666) || listen(fd, 64)) {
-		int code = errno;
-		unlink(address.sun_path);
-		errno = code;
-		return fail_errno(err, "cannot listen on %s/socket", store);
-	}
-	return steal_fd(&fd);
+	r = open_name(store, fd, &address, ret_name, err);
+	return r ? r : steal_fd(&fd);
 }
 
-void wire_unlisten(const char *store)
+/* The numbers of what was removed are given out again: the time tells them apart. */
+static bool is_same(const struct stat *a, const struct stat *b)
 {
-	struct sockaddr_un address;
-	AUTO_FD int folder = -1;
-	if (address_of(store, &address, &folder) == 0)
-		(void)unlink(address.sun_path); /* one that stays does no harm: the next daemon replaces it */
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
+	       a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+void wire_unlisten(struct wire_name *name)
+{
+	struct stat now;
+	if (fstatat(name->folder, "socket", &now, AT_SYMLINK_NOFOLLOW) == 0 && is_same(&now, &name->made))
+		(void)unlinkat(name->folder, "socket", 0); /* one that stays does no harm: the next daemon replaces it */
+	close(name->folder);
 }
 
 int wire_connect(const char *store)

@@ -7,6 +7,7 @@
 #define IMAGEFS_DAEMON_WIRE_H
 
 #include <stddef.h>
+#include <sys/stat.h>
 
 #include "base/err.h"
 
@@ -27,9 +28,15 @@ int wire_sendf(int fd, const char *format, ...) __attribute__((format(printf, 2,
 int wire_receive(int fd, struct wire_message *ret, int timeout_ms) MUST_USE;
 
 /* The listening socket STORE/socket, for everybody; one that was left behind is replaced, so the caller
- * must have the store's lock. Close-on-exec. Answers the descriptor. */
-int wire_listen(const char *store, struct error *err) MUST_USE;
-void wire_unlisten(const char *store); /* removes its name */
+ * must have the store's lock. Close-on-exec. Answers the descriptor; its name is the caller's to remove (NULL: it stays). */
+struct wire_name {
+	int folder;
+	struct stat made;
+};
+int wire_listen(const char *store, struct wire_name *ret_name, struct error *err) MUST_USE;
+
+/* Once. If the store was made anew meanwhile, the socket of that name is its next daemon's, and stays. */
+void wire_unlisten(struct wire_name *);
 
 /* The descriptor, or -ENOENT and -ECONNREFUSED: nobody serves; -EACCES; … */
 int wire_connect(const char *store) MUST_USE;

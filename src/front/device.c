@@ -66,6 +66,7 @@ static short events(int fd)
 }
 
 bool device_has_request(int fd) { return events(fd) & POLLIN; }
+bool device_is_over(int fd) { return events(fd) & POLLERR; }
 
 static int open_device(struct error *err)
 {
@@ -88,7 +89,7 @@ int device_own(int theirs, int *ret, struct error *err)
 	if (fd < 0)
 		return fd;
 	int r = join_connection(fd, theirs);
-	if (r == -EPERM || r == -EINTR || r == -EINVAL || (r == 0 && (events(fd) & POLLERR)))
+	if (r == -EPERM || r == -EINTR || r == -EINVAL || (r == 0 && device_is_over(fd)))
 		return fail(err, -ENOTCONN, "nothing is mounted with this descriptor of " DEVICE);
 	if (r)
 		return fail(err, r, "the daemon cannot join the connection of a mount: %s", strerror(-r));

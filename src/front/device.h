@@ -20,5 +20,6 @@ int device_own(int theirs, int *ret, struct error *err) MUST_USE;
 
 /* A request waits to be read. mount(2) leaves the INIT there; where there is none, somebody else has read it. */
 bool device_has_request(int fd);
+bool device_is_over(int fd); /* unmounted, or aborted */
 
 #endif

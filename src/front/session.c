@@ -15,6 +15,7 @@
 
 #include "base/cleanup.h"
 #include "base/num.h"
+#include "front/device.h"
 #include "front/session_int.h"
 
 #define BELL_KEY UINT64_MAX
@@ -235,6 +236,16 @@ unsigned sessions_count(struct sessions *all)
 	WITH_LOCK(&all->lock);
 
 	return all->links;
+}
+
+unsigned sessions_live(struct sessions *all)
+{
+	unsigned live = 0;
+	WITH_LOCK(&all->lock);
+
+	for (unsigned i = 0; i < all->slots_room; i++)
+		live += all->slots[i] && !device_is_over(all->slots[i]->conn.fd);
+	return live;
 }
 
 int sessions_each(struct sessions *all, int (*each)(void *ctx, const struct conn *), void *ctx)

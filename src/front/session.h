@@ -78,6 +78,7 @@ void sessions_end(struct sessions *, uint32_t no);
 void sessions_start(struct sessions *);
 
 unsigned sessions_count(struct sessions *);
+unsigned sessions_live(struct sessions *); /* less those that were unmounted a moment ago, and are about to be seen to */
 /* None of them is closed before all were told to each, which must not wait for anybody. */
 int sessions_each(struct sessions *, int (*each)(void *ctx, const struct conn *), void *ctx);
 

@@ -161,7 +161,7 @@ int main(void)
 	chmod(test_folder(), 0711);
 	d.service = rig.service;
 	is_int(cat_write(d.service->catalog, add_account, NULL, NULL), 0, "an account for uid %d", USER);
-	d.listen_fd = wire_listen(store, NULL);
+	d.listen_fd = wire_listen(store, NULL, NULL);
 	d.life = life_new(true);
 	d.control = control_new(&d, FOR_EVER);
 	if (d.listen_fd < 0)

@@ -80,7 +80,8 @@ static void test_socket(void)
 		snprintf(store, sizeof store, "%s/%s", test_folder(), i ? deep : "s");
 		mkdir(store, 0700);
 		is_int(wire_connect(store), -ENOENT, "no socket");
-		int listening = wire_listen(store, &err);
+		struct wire_name name, next;
+		int listening = wire_listen(store, &name, &err);
 		ok(listening >= 0, "a socket is made");
 		char path[500];
 		snprintf(path, sizeof path, "%s/socket", store);
@@ -95,10 +96,14 @@ static void test_socket(void)
 		close(fd);
 		close(listening);
 		is_int(wire_connect(store), -ECONNREFUSED, "one left behind refuses");
-		listening = wire_listen(store, &err);
+		listening = wire_listen(store, &next, &err);
 		ok(listening >= 0, "and is replaced");
-		wire_unlisten(store);
-		is_int(wire_connect(store), -ENOENT, "and removed");
+		wire_unlisten(&name);
+		fd = wire_connect(store);
+		ok(fd >= 0, "who made the first one does not remove the second");
+		close(fd);
+		wire_unlisten(&next);
+		is_int(wire_connect(store), -ENOENT, "who made it does");
 		close(listening);
 	}
 }
