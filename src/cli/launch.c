@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "cli/inherited.h"
 #include "cli/owner.h"
+#include "cli/relay.h"
 #include "daemon/daemon.h"
 #include "daemon/wire.h"
 #include "domain/service.h"
@@ -100,8 +101,14 @@ int launch_foreground(const char *store, const struct launch_options *o, struct 
 {
 	struct keeper_conf conf = { .ready_fd = -1, .linger = true };
 	struct wire_name name;
+	struct relay relay = { 0 };
 	inherited_close(-1);
-	int r = owner_become(store, err);
+	int r = owner_is_another(store) ? relay_begin(&relay, err) : 0;
+	if (r)
+		return r < 0 ? r : relay.code;
+	r = owner_become(store, err);
+	if (r == 0)
+		r = relay_end_with_parent(&relay, err);
 	if (r == 0)
 		r = take_store(store, &conf, &name, err);
 	return r ? r : run_keeper(store, o, &conf, &name);

@@ -9,6 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+bool owner_is_another(const char *store)
+{
+	struct stat st;
+	return geteuid() == 0 && stat(store, &st) == 0 && st.st_uid != 0;
+}
+
 int owner_become(const char *store, struct error *err)
 {
 	struct stat st;
@@ -18,7 +24,7 @@ int owner_become(const char *store, struct error *err)
 		return 0;
 	if (setgroups(0, NULL) || setgid(st.st_gid) || setuid(st.st_uid))
 		return fail_errno(err, "cannot become uid %u, the owner of %s", (unsigned)st.st_uid, store);
-	prctl(PR_SET_DUMPABLE, 1); /* or /proc/self, which the keeper executes, would be root's */
+	prctl(PR_SET_DUMPABLE, 0); /* as the kernel leaves it, unless it was set up for debugging */
 	return 0;
 }
 
