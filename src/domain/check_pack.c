@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "domain/check_int.h"
+#include "store/codec.h"
 #include "store/pack_format.h"
 
 struct check_pack *check_pack_find(struct check *c, uint32_t no)
@@ -45,6 +46,17 @@ static char *object_name(const struct loose *o, char ret[HASH_HEX_SIZE])
 	return ret;
 }
 
+/* It is known to be damaged: is it still? */
+static bool is_readable(struct check *c, const struct loose *o)
+{
+	uint8_t frame[FRAME_MAX], data[CHUNK_SIZE];
+	struct hash hash;
+	if (store_read_frame(c->service->store, &o->row.place, frame, data, NULL))
+		return false;
+	hash_of(data, object_size(o->row.place.kind), &hash);
+	return memcmp(&hash, &o->hash, OBJECT_KEY_SIZE - 4) == 0;
+}
+
 static int check_row(struct check *c, struct check_object *at, const struct loose *o)
 {
 	char name[HASH_HEX_SIZE];
@@ -60,6 +72,11 @@ static int check_row(struct check *c, struct check_object *at, const struct loos
 	}
 	pack->live_bytes += p->length;
 	pack->live_count++;
+	if (o->row.damaged && !c->options->read_data && !is_readable(c, o)) { /* that is read anyway, and said */
+		at->flags |= OBJECT_BAD;
+		check_problem(c, PROBLEM_OBJECT, "object %s, at offset %u of pack %u, is damaged", object_name(o, name), p->offset,
+			      p->pack);
+	}
 	if (p->offset < PACK_HEADER_SIZE || (uint64_t)p->offset + p->length + PACK_FOOTER_SIZE > pack->row.bytes) {
 		at->flags |= OBJECT_BAD;
 		check_problem(c, PROBLEM_OBJECT,

@@ -20,10 +20,18 @@ static bool is_written(struct service *s, uint64_t disk)
 	return s->events.is_written && s->events.is_written(s->events.ctx, disk);
 }
 
+static bool is_over(const struct image *i) { return strncmp(i->reason, REASON_OVER, strlen(REASON_OVER)) == 0; }
+
+/* Pending: it was only closed when there was no room for it. */
+static bool has_failed(const struct image *i)
+{
+	return !i->used && (i->state == STATE_FAILED || (i->state == STATE_PENDING && is_over(i)));
+}
+
 /* Of an upload that failed; a file beside a disk that is there has no state of its own. */
 static bool is_left_over(const struct tree_disk *d)
 {
-	return !d->image.used && (d->is_main ? d->image.state == STATE_FAILED : d->image.shelf.type != TYPE_INSTANCE);
+	return d->is_main ? has_failed(&d->image) : !d->image.used && d->image.shelf.type != TYPE_INSTANCE;
 }
 
 /* The rows of what may be emptied: false if it may not. */
@@ -37,14 +45,23 @@ static bool look(struct service *s, uint64_t disk, struct tree_disk *ret)
 	return r == 0 && is_left_over(ret);
 }
 
+static void say_given(struct image *i)
+{
+	static const char given[] = "; what had come in was " GIVEN_BACK " as its room was needed";
+	size_t len = strlen(i->reason);
+	if (is_over(i))
+		snprintf(i->reason, sizeof i->reason, "%s", REASON_OVER_GIVEN);
+	else if (strcmp(i->reason, REASON_FULL) && len + sizeof given <= sizeof i->reason)
+		memcpy(i->reason + len, given, sizeof given);
+}
+
 static int do_tell(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct tree_disk d;
 	int r = upload_rows(txn, a->node, &d, err);
-	if (r || !d.is_main || d.image.state != STATE_FAILED)
+	if (r || !d.is_main || !has_failed(&d.image))
 		return r;
-	if (strncmp(d.image.reason, REASON_OVER, strlen(REASON_OVER)) == 0)
-		snprintf(d.image.reason, sizeof d.image.reason, "%s", REASON_OVER_GIVEN);
+	say_given(&d.image);
 	d.image.from = 0;
 	d.image.from_shared = false;
 	d.image.from_text[0] = 0;
@@ -103,7 +120,7 @@ struct failed {
 static int note_failed(void *ctx, const struct image *i)
 {
 	struct failed *f = ctx;
-	if (i->state != STATE_FAILED || i->used || !i->disk || i->disk == f->but)
+	if (!has_failed(i) || !i->disk || i->disk == f->but || strstr(i->reason, GIVEN_BACK))
 		return 0;
 	if (f->count == f->room) {
 		f->room = f->room ? 2 * f->room : 16;

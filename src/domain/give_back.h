@@ -9,11 +9,12 @@
 
 #include "domain/service.h"
 
-/* Sentences for `reason`. */
-#define REASON_FULL "the store was full when this was written; what had come in is given back: upload it again when there is room"
+/* Sentences for `reason`. One with GIVEN_BACK in it says that there is nothing left to give. */
+#define GIVEN_BACK "given back"
+#define REASON_FULL "the store was full when this was written; what had come in is " GIVEN_BACK ": upload it again when there is room"
 #define REASON_OVER "this was more than policy bytes-per-region allows; "
 #define REASON_OVER_KEPT REASON_OVER "what had come in is kept until its room is needed: continue it (dd seek=, rsync --append) or upload it again"
-#define REASON_OVER_GIVEN REASON_OVER "what had come in was given back as its room was needed: upload it again"
+#define REASON_OVER_GIVEN REASON_OVER "what had come in was " GIVEN_BACK " as its room was needed: upload it again"
 
 /* The upload into this disk was refused as the store is full, and closed: empty it, unless somebody has it open for writing again or
  * it was continued. What goes wrong is told to the log: the bytes stay. */

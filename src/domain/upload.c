@@ -343,12 +343,13 @@ static void after_commit(struct settle *s)
 	act_tell(&s->act);
 }
 
-/* Over policy bytes-per-region nothing becomes available, however its bytes came to be there. What is there stays. */
+/* Over policy bytes-per-region nothing becomes available, however its bytes came to be there. What is there stays, until its room
+ * is needed. The numbers are told to who closes it. */
 static int judge_bytes(struct service *s, struct disk *disk, struct verdict *v, struct error *err)
 {
 	int r = quota_check(disks_quota(s->disks, disk), err);
 	if (r == -EDQUOT)
-		judge(v, STATE_PENDING, r, err ? err->text : "");
+		judge(v, STATE_PENDING, r, REASON_OVER_KEPT);
 	return r == -EDQUOT ? 0 : r;
 }
 
@@ -379,9 +380,9 @@ static int settle_disk(struct settle *s, const struct tree_disk *d, struct disk 
 	s->left = disk_overlay_stored(disk);
 	/* A whole disk is not given up for one that is not: that one stays beside it, to be continued or removed. */
 	r = s->take_over && d->image.disk && image_is_settled(&d->image) ? 0 : act_run(&s->act, err);
-	if (!r && s->verdict.code)
-		r = fail(err, s->verdict.code, "%s", s->verdict.reason);
-	return r;
+	if (r || !s->verdict.code)
+		return r;
+	return s->verdict.code == -EDQUOT ? -EDQUOT : fail(err, s->verdict.code, "%s", s->verdict.reason); /* judge_bytes() has said it */
 }
 
 static int settle_beside(struct settle *s, const struct tree_disk *d, struct disk *disk, enum upload_end end, struct error *err)

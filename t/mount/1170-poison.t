@@ -40,6 +40,8 @@ holds 'and has healed the one that was damaged' a "$T/a.img"
 begin 'known to be damaged, before the daemon was killed'
 fails 'the second cannot be read' 'Input/output error' cmp "$C/b/disk" "$T/b.img"
 umount_store
+run imagefs check "$STORE"
+like 'check knows of it without reading all data' "$status $(cat "$T/.out")" '^5 .*custom/b: chunk [0-9]+ .*damaged'
 mount_store
 import b2 "$T/b.img"
 holds 'an upload after a restart is stored anew' b2 "$T/b.img"

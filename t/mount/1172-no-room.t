@@ -69,6 +69,38 @@ like 'and .status says so' "$(status_of over reason)" 'bytes-per-region.*given b
 image third
 fails 'what does not fit even so is refused' 'Disk quota' cp "$T/3.img" "$C/third/"
 
+begin 'over policy only when it was closed'
+rm -r "$C/over" "$C/third"
+purge_trash
+limit none
+image closed
+mkfifo "$T/fifo"
+dd if="$T/fifo" of="$C/closed/x.img" bs=1M iflag=fullblock status=none 2>"$T/dd.err" &
+writer=$!
+exec 7>"$T/fifo"
+cat "$T/3.img" >&7
+all_written() {
+	[ "$(stat -c %s "$C/closed/x.img")" = $((12 * MIB)) ]
+}
+wait_until 20 all_written || flunk 'all is written' "$(stat -c %s "$C/closed/x.img")"
+limit "$(($(store_status stored) + 4 * MIB))"
+exec 7>&-
+wait "$writer"
+like 'a close over the limit is refused' "$(cat "$T/dd.err")" 'Disk quota'
+is 'it is pending' "$(state_of closed)" pending
+like 'and .status says what is kept' "$(status_of closed reason)" 'bytes-per-region.*kept until.*room is needed'
+limit "$(($(store_status stored) + 2 * MIB))"
+noise "$T/4.img" $((12 * MIB))
+image fourth
+ok 'what fits without it is taken' cp "$T/4.img" "$C/fourth/"
+holds 'and whole' fourth "$T/4.img"
+like 'for which that was given back' "$(kept closed) $(status_of closed reason)" '^0 .*given back.*upload it again'
+rm -r "$C/fourth" "$C/closed"
+purge_trash
+image third
+limit 28M
+fails 'something that does not fit' 'Disk quota' cp "$T/large.img" "$C/third/"
+
 begin 'room that was made as .why advises'
 rm -r "$C/next"
 rm -r "$R"/.trash/custom/next@*
