@@ -15,6 +15,7 @@
 #include "domain/names.h"
 #include "domain/replace.h"
 #include "domain/tree_int.h"
+#include "domain/upload.h"
 
 struct uses {
 	const struct tree_ask *ask;
@@ -149,6 +150,16 @@ static int add_damage(const struct tree_ask *a, uint64_t disk, struct buf *text)
 	return r == -ENOENT ? 0 : r;
 }
 
+static bool is_empty(const struct tree_ask *a, const struct image *i)
+{
+	struct disk *disk;
+	if (!i->disk || disks_get(a->service->disks, i->disk, &disk, NULL))
+		return false;
+	bool empty = disk_size(disk) == 0;
+	disks_put(a->service->disks, &disk);
+	return empty;
+}
+
 static int add_disk(const struct tree_ask *a, const struct image *i, struct buf *text)
 {
 	struct disk_row row;
@@ -223,6 +234,8 @@ static int add_all(const struct tree_ask *a, const struct image *i, struct buf *
 	buf_addf(text, "id: %s\nstate: %s\n", id_text(i, id), state_name((enum image_state)i->state));
 	if (i->reason[0])
 		buf_addf(text, "reason: %s\n", i->reason);
+	else if (i->state == STATE_PENDING && is_empty(a, i))
+		buf_addf(text, "reason: %s\n", UPLOAD_IS_EMPTY);
 	buf_addf(text, "protected: %s\nsealed: %s\n", i->is_protected ? "yes" : "no", i->used ? "yes" : "no");
 	int r = i->disk ? add_disk(a, i, text) : 0;
 	if (r)

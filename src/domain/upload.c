@@ -115,6 +115,7 @@ static int seek_source(void *ctx, uint64_t offset, uint64_t *ret, struct error *
 struct verdict {
 	enum image_state state; /* PENDING, AVAILABLE or FAILED */
 	int code;               /* what close() is answered */
+	int outcome;            /* what the log says */
 	char reason[400];
 	char os[64], arch[16];
 	bool has_sha;
@@ -124,7 +125,7 @@ struct verdict {
 static int judge(struct verdict *v, enum image_state state, int code, const char *reason)
 {
 	v->state = state;
-	v->code = code;
+	v->code = v->outcome = code;
 	snprintf(v->reason, sizeof v->reason, "%s", reason);
 	return code;
 }
@@ -146,14 +147,28 @@ static bool sum_of_origin(struct service *s, const struct image *i, struct disk 
 	return known;
 }
 
-static void judge_expectations(struct service *s, const struct image *i, struct disk *disk, struct verdict *v)
+/* More may follow what is cut, so this is no failure yet; but who closed it as it is has to know. */
+static void judge_cut(struct verdict *v, enum upload_end end, const char *reason)
+{
+	judge(v, STATE_PENDING, end == UPLOAD_PAUSED ? 0 : -EINVAL, reason);
+}
+
+static void judge_size(struct verdict *v, bool too_small, enum upload_end end, const char *reason)
+{
+	if (too_small)
+		judge_cut(v, end, reason);
+	else
+		judge(v, STATE_FAILED, -EINVAL, reason);
+}
+
+static void judge_expectations(struct service *s, const struct image *i, struct disk *disk, enum upload_end end, struct verdict *v)
 {
 	struct error err = { .text = "" };
 	char text[300];
 	uint64_t size = disk_size(disk);
 	if (i->expect_size && size != i->expect_size) {
 		snprintf(text, sizeof text, "it has %" PRIu64 " bytes and its setting size says %" PRIu64, size, i->expect_size);
-		judge(v, size < i->expect_size ? STATE_PENDING : STATE_FAILED, size < i->expect_size ? 0 : -EINVAL, text);
+		judge_size(v, size < i->expect_size, end, text);
 		return;
 	}
 	v->has_sha = sum_of_origin(s, i, disk, &v->sha);
@@ -192,12 +207,12 @@ static void look(struct service *s, const struct image *i, struct disk *disk, en
 	}
 	if (zero)
 		judge(v, STATE_PENDING, 0, "so far it is nothing but zeros");
-	else if (r == -ENODATA) /* cut: more may follow (dd in pieces), so this is no failure yet */
-		judge(v, STATE_PENDING, 0, err.text);
+	else if (r == -ENODATA)
+		judge_cut(v, end, err.text);
 	else if (r)
 		judge(v, STATE_FAILED, r, err.text);
 	else
-		judge_expectations(s, i, disk, v);
+		judge_expectations(s, i, disk, end, v);
 	if (v->state == STATE_AVAILABLE)
 		look_for_system(s, &source, v);
 }
@@ -274,8 +289,8 @@ static int apply_verdict(struct cat_txn *txn, struct settle *s, struct image *i,
 		r = accept(txn, s, i, &state);
 	*(i->shelf.trash ? &i->state_before_trash : &i->state) = state; /* it was deleted while it was looked at */
 	act_path_image(a, txn, i);
-	a->outcome = s->lacks.code ? s->lacks.code : v->code;
-	a->not_logged = state == STATE_PENDING && !i->reason[0];
+	a->outcome = s->lacks.code ? s->lacks.code : v->outcome;
+	a->not_logged = state == STATE_PENDING && !a->outcome;
 	tell_outcome(txn, s, i);
 	act_node_changed(a, seers_of(i), node_disk(disk), false);
 	act_node_changed(a, seers_of(i), node_image(i->node, SLOT_DIR), false);
@@ -357,13 +372,17 @@ static int settle_disk(struct settle *s, const struct tree_disk *d, struct disk 
 {
 	struct disks_final final = { on_final_fold, s };
 	if (end == UPLOAD_KILLED)
-		judge(&s->verdict, STATE_PENDING, 0, "its writer was killed: continue the upload, or do it again");
+		judge(&s->verdict, STATE_PENDING, -EINTR, "its writer was killed: continue the upload, or do it again");
 	else if (end == UPLOAD_BROKEN)
-		judge(&s->verdict, STATE_FAILED, 0, "a write had failed: do the upload again");
-	else if (end == UPLOAD_NO_ROOM || end == UPLOAD_OVER)
-		judge(&s->verdict, STATE_FAILED, 0, end == UPLOAD_OVER ? REASON_OVER_KEPT : REASON_FULL);
+		judge(&s->verdict, STATE_FAILED, -EIO, "a write had failed: do the upload again");
+	else if (end == UPLOAD_NO_ROOM)
+		judge(&s->verdict, STATE_FAILED, -ENOSPC, REASON_FULL);
+	else if (end == UPLOAD_OVER)
+		judge(&s->verdict, STATE_FAILED, -EDQUOT, REASON_OVER_KEPT);
 	else
 		look(s->act.service, &d->image, disk, end, &s->verdict);
+	if (end == UPLOAD_KILLED || end == UPLOAD_BROKEN || end == UPLOAD_NO_ROOM || end == UPLOAD_OVER)
+		s->verdict.code = 0; /* the write was answered, and who was killed knows nothing any more */
 	int r = s->verdict.state == STATE_AVAILABLE ? judge_bytes(s->act.service, disk, &s->verdict, err) : 0;
 	if (r)
 		return r;

@@ -15,6 +15,7 @@
 
 enum upload_end {
 	UPLOAD_CLOSED, /* somebody closed a file that they wrote to */
+	UPLOAD_PAUSED, /* … and others may write on: it need not be whole yet */
 	UPLOAD_RENAMED, /* it was called otherwise before, and has the name of the disk now */
 	UPLOAD_COPIED, /* … and what they copied into it was copied to its end */
 	UPLOAD_KILLED, /* … because they were killed */
@@ -39,6 +40,11 @@ int upload_reopen(struct service *, const struct who *, uint64_t disk_node, stru
  * has to stay pending (nothing in it yet, more to come); an error when what is there can't be a disk image. Does all the work
  * before it returns. */
 int upload_settle(struct service *, const struct who *, uint64_t disk_node, enum upload_end, struct error *err) MUST_USE;
+
+/* A file was closed, and nothing was ever written to it: an upload is refused by that, -EINVAL with a sentence and a line in the log. 0: it is not
+ * empty, or not the disk of a pending image. */
+#define UPLOAD_IS_EMPTY "it is empty: nothing was written to it"
+int upload_check_empty(struct service *, const struct who *, uint64_t disk_node, struct error *err) MUST_USE;
 
 /* Count what the disk takes in the store and note it (du, .status). It must have been folded. */
 void upload_measure(struct service *, struct disk *);

@@ -9,6 +9,7 @@
 
 struct act;
 
+
 /* The rows of a disk and of its image. -ESTALE when they are gone. */
 int upload_rows(struct cat_txn *, uint64_t disk_node, struct tree_disk *ret, struct error *err) MUST_USE;
 

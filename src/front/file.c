@@ -122,6 +122,7 @@ static struct file *new_file(const struct who *w, uint64_t fh, uint64_t node, in
 		f->kind = FILE_IS_IGNORED;
 	f->who = *w;
 	f->writable = (flags & O_ACCMODE) != O_RDONLY;
+	f->made_alone = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
 	f->like_cp = habit_opens_like_cp(flags);
 	f->refs = 1;
 	return f;
@@ -212,6 +213,7 @@ static int bring_back(struct front *front, uint32_t conn, uint64_t fh, uint64_t 
 	w.is_vendor = view->is_vendor;
 	struct file *f = new_file(&w, fh, h.node, (int)h.flags);
 	take_moment(f, &h);
+	f->wrote = h.marks & MARK_WROTE;
 	take_text(front, f, &h);
 	int flags = (int)h.flags & ~O_TRUNC;
 	return add(front, f, h.marks & MARK_EMPTY ? flags | O_TRUNC : flags, ret, err);

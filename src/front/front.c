@@ -98,27 +98,34 @@ static void on_entry(void *ctx, struct seers seers, uint64_t parent, const char 
 
 struct writer_search {
 	uint64_t disk;
-	uint32_t but; /* not of this connection; 0: of any */
+	uint32_t but;         /* not of this connection; 0: of any */
+	const struct file *f; /* not this one; NULL: any */
 };
 
 static int find_writer(void *ctx, const struct hold_handle *h)
 {
 	const struct writer_search *s = ctx;
 	return node_kind(h->node) == NODE_DISK && h->object == s->disk && (h->flags & O_ACCMODE) != O_RDONLY &&
-	       (!s->but || h->conn != s->but);
+	       (!s->but || h->conn != s->but) && !(s->f && h->conn == s->f->conn && h->fh == s->f->fh);
 }
 
 /* The hold knows all open files, also those of a daemon that died. */
 static bool is_written(void *ctx, uint64_t disk)
 {
 	struct front *f = ctx;
-	struct writer_search s = { disk, 0 };
+	struct writer_search s = { .disk = disk };
 	return hold_handle_each(f->hold, find_writer, &s) != 0;
 }
 
 bool front_is_written_elsewhere(struct front *f, uint32_t conn, uint64_t disk)
 {
-	struct writer_search s = { disk, conn };
+	struct writer_search s = { .disk = disk, .but = conn };
+	return hold_handle_each(f->hold, find_writer, &s) != 0;
+}
+
+bool front_is_written_besides(struct front *f, const struct file *file)
+{
+	struct writer_search s = { .disk = node_number(file->node), .f = file };
 	return hold_handle_each(f->hold, find_writer, &s) != 0;
 }
 

@@ -74,6 +74,7 @@ static inline struct who judged(const struct ask *a, const struct file *f)
 
 /* Answer with an error (code < 0); what is a refusal leaves a sentence in .why. */
 void reply_error(struct ask *, int code);
+void note_refusal(struct ask *, int code); /* a line in .why for what nobody can be answered */
 void reply_done(struct ask *, int code); /* 0: success without anything */
 void reply_entry(struct ask *, int code, const struct entry *);
 void fill_entry(struct ask *, const struct entry *, struct fuse_entry_param *ret);
@@ -98,6 +99,7 @@ static inline uint64_t brought_key(uint64_t dir, const char *name)
 void note_restoring(struct ask *, uint64_t node); /* for who.restores, before an image, or something in it, is changed */
 
 bool front_is_written_elsewhere(struct front *, uint32_t conn, uint64_t disk); /* open for writing in another mount */
+bool front_is_written_besides(struct front *, const struct file *);              /* by another open file */
 
 /* .why of the reader's uid */
 void why_text(struct front *, uint32_t uid, struct buf *ret);

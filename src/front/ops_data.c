@@ -143,7 +143,7 @@ static int disk_may_change(struct ask *a, struct file *f, uint64_t end)
 		r = note_sources(a, f);
 	if (!r && !f->marked_wrote) {
 		file_mark(a->front, f, MARK_WROTE, 0);
-		f->marked_wrote = true;
+		f->marked_wrote = f->wrote = true;
 	}
 	return r;
 }

@@ -220,18 +220,47 @@ static int flush_text(struct ask *a, struct file *f)
 	return r ? r : note_setting(a, f);
 }
 
+/* It was given a size, and no bytes; or another process closes the copy of a descriptor that it has inherited; or somebody else has the
+ * disk open for writing: this is not the close that ends an upload. (RELEASE is of nobody, and the last.) */
+static bool may_go_on(struct ask *a, const struct file *f)
+{
+	return !f->wrote || (a->who.pid && a->who.pid != f->who.pid) || front_is_written_besides(a->front, f);
+}
+
+static enum upload_end end_of(struct ask *a, const struct file *f, uint32_t marks, bool belongs)
+{
+	if (marks & MARK_NO_ROOM)
+		return UPLOAD_NO_ROOM;
+	if (marks & MARK_OVER)
+		return UPLOAD_OVER;
+	if (marks & MARK_BROKEN || !belongs)
+		return UPLOAD_BROKEN;
+	if (process_was_killed(a->who.pid))
+		return UPLOAD_KILLED;
+	if (marks & MARK_COPIED)
+		return UPLOAD_COPIED;
+	return may_go_on(a, f) ? UPLOAD_PAUSED : UPLOAD_CLOSED;
+}
+
+/* A shell opens a file for its child, and closes its own descriptor at once: by whom nothing was written is only sure of a file that was made
+ * with O_EXCL, as copying programs do, and when it is released. */
+static int flush_nothing(struct ask *a, struct file *f, bool is_last)
+{
+	struct who writer = judged(a, f);
+	if (disk_size(f->disk) || !(is_last || (f->made_alone && a->who.pid == f->who.pid)) || front_is_written_besides(a->front, f))
+		return 0;
+	int r = upload_check_empty(a->front->service, &writer, f->node, &a->err);
+	f->said_empty |= r != 0;
+	return r;
+}
+
 static int flush_disk(struct ask *a, struct file *f, bool belongs)
 {
 	uint32_t marks = file_marks(a->front, f);
 	struct who writer = judged(a, f);
 	if (!(marks & (MARK_WROTE | MARK_BROKEN | MARK_JUDGED)))
-		return 0;
-	enum upload_end end = marks & MARK_NO_ROOM		 ? UPLOAD_NO_ROOM
-			      : marks & MARK_OVER		 ? UPLOAD_OVER
-			      : marks & MARK_BROKEN || !belongs ? UPLOAD_BROKEN
-			      : process_was_killed(a->who.pid) ? UPLOAD_KILLED
-			      : marks & MARK_COPIED	       ? UPLOAD_COPIED
-							       : UPLOAD_CLOSED;
+		return flush_nothing(a, f, false);
+	enum upload_end end = end_of(a, f, marks, belongs);
 	f->marked_wrote = false;
 	f->gate->writer = a->who.pid;
 	file_mark(a->front, f, MARK_JUDGED, MARK_WROTE);
@@ -257,26 +286,30 @@ void op_flush(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 	reply_done(&a, r);
 }
 
-/* Nobody gets an answer any more. Returns whether the store was too full for it. */
+/* Nobody gets an answer any more, but .why has a line. Returns whether the store was too full for it. */
 static bool flush_last(struct ask *a, struct file *f, bool belongs)
 {
-	int r = file_marks(a->front, f) & MARK_WROTE ? flush_disk(a, f, belongs) : 0;
+	int r = file_marks(a->front, f) & MARK_WROTE ? flush_disk(a, f, belongs) : f->said_empty ? 0 : flush_nothing(a, f, true);
 	if (r == -ENOSPC && !(file_marks(a->front, f) & MARK_NO_ROOM)) {
 		(void)note_failure(a, f, r);
 		r = flush_disk(a, f, belongs); /* which it fails for */
 	}
-	a->err.text[0] = 0;
+	a->who.uid = f->who.uid;
+	a->who.pid = f->who.pid;
+	if (r && belongs)
+		note_refusal(a, r);
 	return file_marks(a->front, f) & MARK_NO_ROOM;
 }
 
-/* Pages of a mapping may be written after the last FLUSH: what they changed is judged here, where no error reaches anybody but .status. */
+/* Pages of a mapping may be written after the last FLUSH: what they changed is judged here, where no error reaches anybody but .status
+ * and .why. */
 void op_release(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 {
 	struct ask a;
 	struct file *f = NULL;
 	bool belongs = ask_begin_release(&a, req, node);
 	bool full = false;
-	if (file_get(a.front, a.who.conn, fi->fh, node, &f, NULL) == 0 && f->kind == FILE_IS_DISK && f->writable)
+	if (file_get(a.front, a.who.conn, fi->fh, node, &f, NULL) == 0 && f->kind == FILE_IS_DISK && f->writable && f->disk)
 		full = flush_last(&a, f, belongs);
 	file_put(a.front, &f);
 	file_close(a.front, a.who.conn, fi->fh);

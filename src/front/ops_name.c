@@ -140,7 +140,7 @@ static int set_size(struct ask *a, uint64_t node, uint64_t size, struct fuse_fil
 	r = resize_disk(a, node, disk, size, fi);
 	disks_put(s->disks, &disk);
 	/* By name nobody closes it: it is looked at now. */
-	return r || fi ? r : upload_settle(s, &a->who, node, UPLOAD_CLOSED, &a->err);
+	return r || fi ? r : upload_settle(s, &a->who, node, UPLOAD_PAUSED, &a->err);
 }
 
 static int set_times(struct ask *a, uint64_t node, const struct stat *st, int what)

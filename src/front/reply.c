@@ -99,6 +99,12 @@ static void keep_why(struct ask *a, int code)
 		log_error("%s %s: %s", w.operation, w.path, w.text);
 }
 
+void note_refusal(struct ask *a, int code)
+{
+	if (is_refusal(a, code))
+		keep_why(a, code);
+}
+
 void reply_error(struct ask *a, int code)
 {
 	if (is_refusal(a, code))
