@@ -93,32 +93,51 @@ static int find_store(const char *path, char **ret, struct error *err)
 	return r ? r : owner_become(*ret, err);
 }
 
-static int ask(const char *path, const struct buf *request, const struct sink *sink, struct error *err)
+/* Where nobody serves the store there is no mount. */
+static int nothing_to_end(void *arg, struct service *service, const struct sink *sink, struct error *err)
 {
-	AUTO_FREE char *store = NULL;
-	AUTO_BUF struct buf whole = BUF_INIT;
-	int r = find_store(path, &store, err);
-	if (r)
-		return r;
-	buf_addf(&whole, "manage %s", request->data);
-	if (whole.len > WIRE_MAX)
-		return fail(err, -EINVAL, "that is too much for one request");
-	struct store_job job = { .request = whole.data, .offline = manage_here, .arg = request->data };
-	return store_do(store, &job, sink, err);
+	(void)arg, (void)service, (void)err;
+	sink_fact(sink, "ended: 0");
+	return 0;
 }
 
-int manage_run(const char *store, const struct buf *request, enum manage_form form, bool json)
+static int ask(const char *path, const struct store_job *job, const struct sink *sink, struct error *err)
+{
+	AUTO_FREE char *store = NULL;
+	int r = find_store(path, &store, err);
+	if (r == 0 && strlen(job->request) > WIRE_MAX)
+		r = fail(err, -EINVAL, "that is too much for one request");
+	return r ? r : store_do(store, job, sink, err);
+}
+
+static int ask_and_print(const char *store, const struct store_job *job, enum manage_form form, bool json)
 {
 	struct report report;
 	struct error err;
 	report_begin(&report, json, "line");
 	report.is_table = form == MANAGE_TABLE;
 	struct sink sink = report_sink(&report);
-	int r = ask(store, request, &sink, &err);
+	int r = ask(store, job, &sink, &err);
 	report_end(&report);
 	int code = r ? complain_of(&err) : report.facts.len || report.is_table ? report_print(&report) : EXIT_DONE;
 	report_free(&report);
 	return code;
+}
+
+int manage_run(const char *store, const struct buf *request, enum manage_form form, bool json)
+{
+	AUTO_BUF struct buf whole = BUF_INIT;
+	buf_addf(&whole, "manage %s", request->data);
+	struct store_job job = { .request = whole.data, .offline = manage_here, .arg = request->data };
+	return ask_and_print(store, &job, form, json);
+}
+
+int manage_disconnect(const char *store, const char *account, bool json)
+{
+	AUTO_BUF struct buf request = BUF_INIT;
+	buf_addf(&request, "disconnect %s", account);
+	struct store_job job = { .request = request.data, .offline = nothing_to_end };
+	return ask_and_print(store, &job, MANAGE_THING, json);
 }
 
 /* ---- commands */

@@ -24,6 +24,9 @@ struct manage_uids {
 enum manage_form { MANAGE_THING, MANAGE_TABLE };
 int manage_run(const char *store, const struct buf *request, enum manage_form, bool json);
 
+/* Let the daemon end all mounts of that account. An exit code. */
+int manage_disconnect(const char *store, const char *account, bool json);
+
 /* The verbs of a command: what its first operand may be. */
 struct manage_verb {
 	const char *name;

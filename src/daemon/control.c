@@ -84,6 +84,8 @@ static int dispatch(struct client *client, struct wire_message *message, struct 
 		return request_gc(client, arguments, err);
 	if ((arguments = arguments_of(message->text, "usage")))
 		return request_usage(client, arguments, err);
+	if ((arguments = arguments_of(message->text, "disconnect")))
+		return request_disconnect(client, arguments, err);
 	if ((arguments = arguments_of(message->text, "manage")))
 		return request_manage(client, arguments, err);
 	return fail(err, -EBADMSG, "this is not a request that the daemon knows");

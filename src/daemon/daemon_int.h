@@ -64,12 +64,13 @@ void attach_over(struct client *); /* the client is gone */
 /* requests.c */
 enum client_class client_classify(const struct client *);
 
-/* requests.c: status, leaving, check, gc, manage. */
+/* requests.c: status, leaving, check, gc, usage, disconnect, manage. */
 int request_status(struct client *, struct error *err) MUST_USE;
 int request_leaving(struct client *, struct error *err) MUST_USE;
 int request_check(struct client *, const char *arguments, struct error *err) MUST_USE;
 int request_gc(struct client *, const char *arguments, struct error *err) MUST_USE;
 int request_usage(struct client *, const char *arguments, struct error *err) MUST_USE;
+int request_disconnect(struct client *, const char *account, struct error *err) MUST_USE;
 int request_manage(struct client *, const char *arguments, struct error *err) MUST_USE;
 
 #endif

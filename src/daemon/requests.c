@@ -2,11 +2,13 @@
 /* The requests of status, umount, check, gc, account, region and policy. Anybody with an account may ask for facts, and sees their own mounts; work on
  * the whole store is for root, the owner of its folder and operators. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "catalog/account.h"
 #include "daemon/daemon_int.h"
 #include "daemon/work.h"
@@ -179,6 +181,65 @@ int request_gc(struct client *c, const char *arguments, struct error *err)
 	r = work_gc(c->daemon->service, strcmp(arguments, "squeeze") == 0, &sink, err);
 	atomic_store(&c->daemon->busy, false);
 	return r;
+}
+
+/* ---- disconnect: the mounts of an account are noted first and ended then */
+struct ending {
+	uint32_t account;
+	uint32_t *conns;
+	unsigned count, room;
+};
+
+static int note_mount(void *ctx, const struct conn *conn)
+{
+	struct ending *e = ctx;
+	if (conn->account != e->account)
+		return 0;
+	if (e->count == e->room) {
+		e->room = e->room ? 2 * e->room : 16;
+		uint32_t *more = reallocarray(e->conns, e->room, sizeof *more);
+		if (!more)
+			return -ENOMEM;
+		e->conns = more;
+	}
+	e->conns[e->count++] = conn->no;
+	return 0;
+}
+
+static int account_number(struct service *service, const char *name, uint32_t *ret, struct error *err)
+{
+	struct cat_txn *txn;
+	struct account account;
+	int r = cat_begin(service->catalog, &txn, err);
+	if (r)
+		return r;
+	r = account_find(txn, name, &account);
+	cat_end(&txn);
+	if (r)
+		return fail(err, r, "there is no account %s", name);
+	*ret = account.no;
+	return 0;
+}
+
+int request_disconnect(struct client *c, const char *account, struct error *err)
+{
+	struct sending sending = { .client = c };
+	struct sink sink = sink_to(&sending);
+	struct sessions *sessions = front_sessions(c->daemon->front);
+	struct ending e = { .count = 0 };
+	int r = need_privilege(c, err);
+	if (r == 0)
+		r = account_number(c->daemon->service, account, &e.account, err);
+	if (r == 0 && sessions_each(sessions, note_mount, &e))
+		r = fail(err, -ENOMEM, "there is no memory to list the mounts");
+	for (unsigned i = 0; r == 0 && i < e.count; i++)
+		sessions_end(sessions, e.conns[i]);
+	free(e.conns);
+	if (r)
+		return r;
+	log_info("uid %u ended %u mounts of the account %s", c->peer.uid, e.count, account);
+	sink_fact(&sink, "ended: %u", e.count);
+	return 0;
 }
 
 /* ---- account, region, policy: as the peer's account, so that what may be done is decided as for files */
