@@ -8,6 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/num.h"
+#include "base/shown.h"
+
 static _Atomic int most = LOG_LEVEL_INFO;
 
 void log_set_level(enum log_level level) { most = (int)level; }
@@ -29,7 +32,8 @@ void log_line(enum log_level level, const char *format, ...)
 	va_start(ap, format);
 	int m = vsnprintf(line + n, sizeof line - n - 1, format, ap);
 	va_end(ap);
-	n = m < 0 ? n : n + (size_t)m < sizeof line - 2 ? n + (size_t)m : sizeof line - 2;
+	line[m < 0 ? n : MIN(n + (size_t)m, sizeof line - 2)] = 0;
+	n = shown_safe(line);
 	line[n++] = '\n';
 	/* One write a line: lines of several processes do not mix. Nowhere to report a failure. */
 	(void)!write(STDERR_FILENO, line, n);

@@ -6,7 +6,7 @@
  *   image-id     id, node     -> 1         the newest row (highest node) with an id is the one it names
  *   image-child  from, node   -> 1         lineage
  *   image-count  shelf        -> how many  of KIND_IMAGE; no row when none
- *   image-count  shelf u8:1   -> how many  of KIND_ALIAS that were made since they are counted; no row when none
+ *   image-count  shelf, its type plus 128 -> how many  of KIND_ALIAS that were made since they are counted; no row when none
  *
  * Every change goes through image_put or image_remove, which take the entries of the old row out and put those of the
  * new row in, in the same transaction; so they cannot come apart.
@@ -123,8 +123,9 @@ static struct key *shelf_key(struct key *k, const struct shelf *s)
 
 static struct key *alias_key(struct key *k, const struct shelf *s)
 {
-	key_u8(shelf_key(k, s), KIND_ALIAS);
-	return k;
+	struct shelf of_aliases = *s;
+	of_aliases.type |= 0x80;
+	return shelf_key(k, &of_aliases);
 }
 
 static struct key *name_key(struct key *k, const struct shelf *s, const char *name)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/shown.h"
 #include "domain/check.h"
 #include "domain/gc.h"
 #include "domain/manage.h"
@@ -20,6 +21,7 @@ void sink_fact(const struct sink *s, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(text, sizeof text, format, ap);
 	va_end(ap);
+	shown_safe(text);
 	s->fact(s->ctx, text);
 }
 

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/num.h"
+#include "base/shown.h"
 #include "catalog/journal.h"
 #include "domain/disks.h"
 #include "domain/gc.h"
@@ -76,6 +77,8 @@ int act_log(struct cat_txn *txn, const struct act *a)
 	snprintf(e.operation, sizeof e.operation, "%s", a->operation);
 	snprintf(e.path, sizeof e.path, "%s", a->path);
 	snprintf(e.detail, sizeof e.detail, "%s", a->detail);
+	shown_safe(e.path);
+	shown_safe(e.detail);
 	return log_add(txn, &e);
 }
 

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/shown.h"
 #include "catalog/journal.h"
 #include "domain/act.h"
 
@@ -132,13 +133,6 @@ static uint64_t fingerprint(const struct log_entry *e)
 	return h;
 }
 
-static void take_out_controls(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			*text = '?';
-}
-
 void refusals_note(struct act *a, int code, const struct error *why)
 {
 	if (!says_something(a, code))
@@ -148,8 +142,8 @@ void refusals_note(struct act *a, int code, const struct error *why)
 	snprintf(l.entry.operation, sizeof l.entry.operation, "%s", a->operation);
 	find_path(a, l.entry.path, sizeof l.entry.path);
 	snprintf(l.entry.detail, sizeof l.entry.detail, "%.*s", (int)sizeof l.entry.detail - 1, why->text);
-	take_out_controls(l.entry.path);
-	take_out_controls(l.entry.detail);
+	shown_safe(l.entry.path);
+	shown_safe(l.entry.detail);
 	if (refusals_admit(a->service->refusals, l.entry.account, fingerprint(&l.entry), clock_mono(), &l.left_out)) {
 		struct error ignored;
 		int r = cat_write(a->service->catalog, write_line, &l, &ignored);

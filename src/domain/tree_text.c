@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/shown.h"
 #include "catalog/account.h"
 #include "catalog/hurt_tab.h"
 #include "catalog/journal.h"
@@ -118,10 +119,13 @@ static int log_line_text(void *ctx, const struct log_entry *e)
 	struct text_walk *w = ctx;
 	char t[TIME_TEXT_SIZE];
 	struct account a;
+	struct log_entry shown = *e; /* lines of old were written as they came */
+	shown_safe(shown.path);
+	shown_safe(shown.detail);
 	bool told = !strstr(e->operation, "share") || e->account == w->ask->who->account || w->ask->who->is_operator;
 	buf_addf(w->text, "%s\t%s\t%u\t%s\t%s\t%s\t%s\n", time_text(e->time, t),
-		 account_get(w->ask->txn, e->account, &a) ? "?" : a.name, e->uid, e->operation, e->path,
-		 e->result ? err_name(e->result) : "ok", told ? e->detail : "");
+		 account_get(w->ask->txn, e->account, &a) ? "?" : a.name, e->uid, e->operation, shown.path,
+		 e->result ? err_name(e->result) : "ok", told ? shown.detail : "");
 	return 0;
 }
 

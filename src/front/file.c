@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "domain/gc.h"
 #include "domain/upload.h"
+#include "front/allowance.h"
 #include "front/front_int.h"
 
 struct files *files_new(void)
@@ -28,6 +29,7 @@ static void free_file(struct front *front, struct file *f)
 		gc_unpin(front->service->gc, f->moment.domain, &f->moment.root);
 	disks_put(front->service->disks, &f->disk);
 	pthread_mutex_destroy(&f->lock);
+	allowance_end(front, f);
 	buf_free(&f->text);
 	free(f);
 }
@@ -148,6 +150,8 @@ static struct file *insert(struct front *front, struct file *f)
 static int add(struct front *front, struct file *f, int flags, struct file **ret, struct error *err)
 {
 	int r = fill(front, f, flags, err);
+	if (!r)
+		r = allowance_for_text(front, f, err);
 	if (r) {
 		f->pinned = false;
 		free_file(front, f);
@@ -169,7 +173,9 @@ int file_open(struct front *front, const struct who *w, uint64_t fh, uint64_t no
 				 .uid = w->uid, .pid = w->pid };
 	if (file_kind_of(node) == FILE_IS_SETTING && (flags & O_TRUNC))
 		h.marks = MARK_EMPTY;
-	int r = add(front, new_file(w, fh, node, flags), flags, ret, err);
+	int r = allowance_for_file(front, err);
+	if (!r)
+		r = add(front, new_file(w, fh, node, flags), flags, ret, err);
 	if (r)
 		return r;
 	r = hold_handle_add(front->hold, &h);

@@ -59,6 +59,8 @@ struct file {
 	pthread_mutex_t lock; /* guards text */
 	struct buf text;
 	bool lost;            /* its text died with another daemon */
+	size_t counted;       /* bytes of it that count against its user: allowance.h */
+	uint32_t counted_for;
 	bool unsaved;         /* text (config: its end) is not taken yet */
 	unsigned refs;        /* guarded by the table */
 	struct file *next;

@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "domain/gc.h"
+#include "front/allowance.h"
 #include "front/front_int.h"
 
 const struct fuse_lowlevel_ops front_ops = {
@@ -160,6 +161,7 @@ int front_new(struct front **ret, struct service *s, struct hold *hold, const st
 	pthread_mutex_init(&f->views_lock, NULL);
 	f->files = files_new();
 	f->texts = texts_new();
+	f->allowances = allowances_new();
 	struct sessions_conf conf = { .ops = &front_ops, .hold = hold, .ctx = f, .opened = on_opened, .closed = on_closed,
 				      .gone = on_gone, .inited = on_inited };
 	int r = sessions_new(&f->sessions, &conf, err);
@@ -184,6 +186,7 @@ void front_free(struct front *f)
 		sessions_free(f->sessions);
 	files_free(f);
 	texts_free(f->texts);
+	allowances_free(f->allowances);
 	pthread_mutex_destroy(&f->views_lock);
 	free(f);
 }

@@ -22,6 +22,7 @@ struct front {
 	struct hold *hold;
 	struct sessions *sessions;
 	struct files *files;
+	struct allowances *allowances;
 	struct texts *texts;
 	struct front_hooks hooks;
 	pthread_mutex_t views_lock; /* guards views */
@@ -51,6 +52,7 @@ struct ask {
 	const char *operation;
 	uint64_t node;     /* for the path in .why */
 	const char *name;  /* … and the name in it; NULL */
+	bool stranger;     /* not of the mount's account: nobody is told of what they are refused */
 	struct error err;
 };
 bool ask_begin(struct ask *, fuse_req_t req, const char *operation, uint64_t node, const char *name);
@@ -101,7 +103,7 @@ void note_restoring(struct ask *, uint64_t node); /* for who.restores, before an
 bool front_is_written_elsewhere(struct front *, uint32_t conn, uint64_t disk); /* open for writing in another mount */
 bool front_is_written_besides(struct front *, const struct file *);              /* by another open file */
 
-/* .why of the reader's uid */
+/* .why: what was refused through mounts of this uid, as it was proved at the socket */
 void why_text(struct front *, uint32_t uid, struct buf *ret);
 
 /* How a process that closes a file is doing: see killed.c. */

@@ -14,6 +14,7 @@
 #include "domain/gc.h"
 #include "domain/quota.h"
 #include "domain/upload.h"
+#include "front/allowance.h"
 #include "front/front_int.h"
 
 #define COPY_MAX (((uint64_t)4 << 30) - CHUNK_SIZE) /* an answer of 32 bits; the rest is asked for again */
@@ -286,6 +287,11 @@ static int write_config(struct ask *a, struct file *f, const char *data, size_t 
 		return fail(&a->err, -EFBIG, "too long");
 	buf_add(&f->text, data, size);
 	f->unsaved = f->text.data[f->text.len - 1] != '\n';
+	if (f->unsaved && allowance_for_text(a->front, f, &a->err)) {
+		f->text.len -= size;
+		f->unsaved = f->text.len > 0;
+		return -EDQUOT;
+	}
 	if (f->unsaved) {
 		hold_text(a, f);
 		return 0;
@@ -295,6 +301,8 @@ static int write_config(struct ask *a, struct file *f, const char *data, size_t 
 						    : fail(&a->err, -EINVAL, "that is no text");
 	buf_clear(&f->text);
 	hold_text(a, f);
+	buf_free(&f->text);
+	allowance_end(a->front, f);
 	return r;
 }
 

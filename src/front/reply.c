@@ -8,6 +8,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/num.h"
+#include "base/shown.h"
 #include "domain/refusals.h"
 #include "domain/rights.h"
 #include "front/front_int.h"
@@ -55,8 +56,10 @@ bool ask_begin(struct ask *a, fuse_req_t req, const char *operation, uint64_t no
 {
 	begin(a, req, operation, node, name);
 	int r = view_rights(a->view, &a->who, &a->err);
-	if (!r && (r = judge_uid(a->view, a->who.uid, &a->err)))
+	if (!r && (r = judge_uid(a->view, a->who.uid, &a->err))) {
+		a->stranger = true;
 		refusals_note_stranger(a->front->service, &a->who, operation, node, name, &a->err);
+	}
 	if (r)
 		reply_error(a, r);
 	return r == 0;
@@ -72,18 +75,11 @@ static bool is_refusal(const struct ask *a, int code)
 	return code != -ENOENT || strcmp(a->operation, "lookup");
 }
 
-/* A line of .why is a line, and its fields are between tabs, whatever somebody wanted to call a file. */
-static void take_out_controls(char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			*text = '?';
-}
-
+/* Filed under the uid that was proved at the socket: that of a request is whatever a user namespace makes of it. */
 static void keep_why(struct ask *a, int code)
 {
 	AUTO_BUF struct buf path = BUF_INIT;
-	struct hold_why w = { .time = clock_real(), .uid = a->who.uid, .pid = a->who.pid,
+	struct hold_why w = { .time = clock_real(), .uid = a->view->conn->peer_uid, .pid = a->who.pid,
 			      .code = -err_to_errno(code) };
 	tree_path(a->front->service, &a->who, a->node, &path);
 	if (a->name)
@@ -92,8 +88,8 @@ static void keep_why(struct ask *a, int code)
 	snprintf(w.path, sizeof w.path, "%s", path.data ? path.data + skip : "");
 	snprintf(w.operation, sizeof w.operation, "%s", a->operation);
 	snprintf(w.text, sizeof w.text, "%s", a->err.text[0] ? a->err.text : strerror(err_to_errno(code)));
-	take_out_controls(w.path);
-	take_out_controls(w.text);
+	shown_safe(w.path);
+	shown_safe(w.text);
 	hold_why_add(a->front->hold, &w);
 	if (code == ERR_DAMAGED || code == -EIO)
 		log_error("%s %s: %s", w.operation, w.path, w.text);
@@ -107,7 +103,7 @@ void note_refusal(struct ask *a, int code)
 
 void reply_error(struct ask *a, int code)
 {
-	if (is_refusal(a, code))
+	if (is_refusal(a, code) && !a->stranger)
 		keep_why(a, code);
 	fuse_reply_err(a->req, err_to_errno(code));
 }

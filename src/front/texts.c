@@ -104,7 +104,7 @@ static int make(struct front *front, const struct who *w, uint64_t node, struct 
 {
 	front->service->texts_made++;
 	if (node_kind(node) == NODE_FIXED && node_slot(node) == SLOT_FILE + FILE_WHY) {
-		why_text(front, w->uid, ret);
+		why_text(front, session_request()->conn->peer_uid, ret);
 		return 0;
 	}
 	return tree_file_text(front->service, w, node, ret, err);

@@ -48,6 +48,7 @@ bool hold_handle_set(struct hold *, const struct hold_handle *); /* change one t
 bool hold_handle_mark(struct hold *, uint32_t conn, uint64_t fh, uint32_t set, uint32_t clear, uint32_t *ret_marks);
 bool hold_handle_remove(struct hold *, uint32_t conn, uint64_t fh);
 void hold_handle_remove_conn(struct hold *, uint32_t conn);
+unsigned hold_handle_count(struct hold *, uint32_t conn); /* how many it has; 0: all of them */
 /* Calls each for every handle; it may not change the table. Non-zero ends the walk and is returned. */
 int hold_handle_each(struct hold *, int (*each)(void *ctx, const struct hold_handle *), void *ctx);
 

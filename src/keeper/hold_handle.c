@@ -35,6 +35,22 @@ static uint32_t find(struct hold *h, uint32_t conn, uint64_t fh)
 	return i;
 }
 
+/* The place of its count, at the end when it has none yet. */
+static struct conn_count *count_of(struct hold *h, uint32_t conn)
+{
+	for (uint32_t i = 0; i < h->n_counts; i++)
+		if (h->counts[i].conn == conn)
+			return &h->counts[i];
+	if (h->n_counts == h->counts_room) {
+		h->counts_room = h->counts_room * 2 + 16;
+		h->counts = realloc(h->counts, h->counts_room * sizeof *h->counts);
+		if (!h->counts)
+			abort();
+	}
+	h->counts[h->n_counts] = (struct conn_count){ .conn = conn };
+	return &h->counts[h->n_counts++];
+}
+
 static void link_slot(struct hold *h, uint32_t i)
 {
 	const struct hold_handle *x = &h->memory->slots[i].handle;
@@ -43,6 +59,7 @@ static void link_slot(struct hold *h, uint32_t i)
 	h->nexts[i] = *head;
 	*head = i;
 	h->handles++;
+	count_of(h, x->conn)->handles++;
 }
 
 static void unlink_slot(struct hold *h, uint32_t i)
@@ -54,6 +71,9 @@ static void unlink_slot(struct hold *h, uint32_t i)
 		at = &h->nexts[*at];
 	*at = h->nexts[i];
 	h->handles--;
+	struct conn_count *c = count_of(h, x->conn);
+	if (--c->handles == 0)
+		*c = h->counts[--h->n_counts];
 }
 
 static void free_slot(struct hold *h, uint32_t i)
@@ -122,6 +142,7 @@ void handles_release(struct hold *h)
 {
 	free(h->heads);
 	free(h->nexts);
+	free(h->counts);
 }
 
 static void replace(struct hold *h, uint32_t old, const struct hold_handle *x)
@@ -214,6 +235,15 @@ void hold_handle_remove_conn(struct hold *h, uint32_t conn)
 			free_slot(h, i);
 		}
 	}
+}
+
+unsigned hold_handle_count(struct hold *h, uint32_t conn)
+{
+	WITH_RDLOCK(&h->handles_lock);
+	unsigned n = conn ? 0 : h->handles;
+	for (uint32_t i = 0; conn && i < h->n_counts; i++)
+		n += h->counts[i].conn == conn ? h->counts[i].handles : 0;
+	return n;
 }
 
 int hold_handle_each(struct hold *h, int (*each)(void *ctx, const struct hold_handle *), void *ctx)

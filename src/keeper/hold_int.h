@@ -78,6 +78,10 @@ struct hold {
 	uint32_t *nexts;               /* [SLOTS] in the chain, or in the free list */
 	uint32_t free_head;
 	uint32_t handles;              /* how many there are */
+	struct conn_count {
+		uint32_t conn, handles;
+	} *counts;                     /* of connections that have any */
+	uint32_t n_counts, counts_room;
 	uint64_t generation;           /* the last one given out */
 
 	pthread_mutex_t why_lock;      /* guards memory->rings and: */

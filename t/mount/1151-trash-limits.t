@@ -60,4 +60,5 @@ ok 'one is renamed' bob mv "$B/$R/custom/alias1" "$B/$R/custom/first"
 ok 'one is removed' bob rm "$B/$R/custom/first"
 ok 'and another is made' bob ln -s base "$B/$R/custom/alias4"
 refused_to bob 'and no more' EDQUOT 'aliases-per-region' ln -s base "$B/$R/custom/alias5"
+ok 'the catalog is in order' imagefs check "$STORE"
 done_testing
