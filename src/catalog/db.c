@@ -46,7 +46,7 @@ static const char *const table_names[DB_TABLES_] = {
 	[DB_RUN] = "run", [DB_BILL] = "bill",
 	[DB_POLICY] = "policy", [DB_DAY] = "day",
 	[DB_ANSWER] = "answer", [DB_LOG] = "log",
-	[DB_HURT] = "hurt",
+	[DB_HURT] = "hurt", [DB_LOG_RING] = "log-ring",
 };
 
 struct catalog {
@@ -629,15 +629,30 @@ int db_walk(struct cat_txn *txn, enum db_table table, const struct key *prefix, 
 	return walk_on(c, prefix, k, v, rc, each, ctx);
 }
 
-int db_walk_back(struct cat_txn *txn, enum db_table table, db_each each, void *ctx)
+/* The last row whose key begins with it, if any does: before whatever comes after the last possible one. */
+static int seek_last(MDB_cursor *c, const struct key *prefix, MDB_val *k, MDB_val *v)
+{
+	struct key beyond;
+	if (!prefix)
+		return mdb_cursor_get(c, k, v, MDB_LAST);
+	key_start(&beyond);
+	key_bytes(&beyond, prefix->data, prefix->len);
+	while (beyond.len < KEY_MAX)
+		key_u8(&beyond, 0xff);
+	*k = val_of_key(&beyond);
+	int rc = mdb_cursor_get(c, k, v, MDB_SET_RANGE);
+	return mdb_cursor_get(c, k, v, rc == 0 ? MDB_PREV : MDB_LAST);
+}
+
+int db_walk_back(struct cat_txn *txn, enum db_table table, const struct key *prefix, db_each each, void *ctx)
 {
 	AUTO_CURSOR struct db_cursor *c = NULL;
 	int r = db_cursor_open(txn, table, &c);
 	if (r)
 		return r;
 	MDB_val k, v;
-	int rc = mdb_cursor_get(c->mdb, &k, &v, MDB_LAST);
-	while (rc == 0) {
+	int rc = seek_last(c->mdb, prefix, &k, &v);
+	while (rc == 0 && begins_with(k, prefix)) {
 		r = each(ctx, bytes_of(k), bytes_of(v));
 		if (r)
 			return r;

@@ -27,6 +27,7 @@ enum db_table {
 	DB_ANSWER, DB_LOG,
 	/* Here ends format 1. New ones go here: they are made, empty, when a catalog without them is opened. */
 	DB_HURT,
+	DB_LOG_RING,
 	DB_TABLES_,
 };
 #define DB_TABLES_OF_FORMAT_1 (DB_LOG + 1u)
@@ -70,8 +71,8 @@ int db_count(struct cat_txn *, enum db_table, uint64_t *ret) MUST_USE;
 typedef int (*db_each)(void *ctx, struct bytes key, struct bytes value);
 int db_walk(struct cat_txn *, enum db_table, const struct key *prefix, const struct key *after,
 	    db_each each, void *ctx) MUST_USE;
-/* All rows from the last to the first; `each` must not change this table. */
-int db_walk_back(struct cat_txn *, enum db_table, db_each each, void *ctx) MUST_USE;
+/* The same from the last to the first; `each` must not change this table. */
+int db_walk_back(struct cat_txn *, enum db_table, const struct key *prefix, db_each each, void *ctx) MUST_USE;
 /* Remove every row whose key begins with prefix. */
 int db_remove_all(struct cat_txn *, enum db_table, const struct key *prefix) MUST_USE;
 

@@ -28,5 +28,6 @@ int policy_row_check(struct bytes key, struct bytes value) MUST_USE;
 int answer_row_check(struct bytes key, struct bytes value) MUST_USE;
 int log_row_check(struct bytes key, struct bytes value) MUST_USE;
 int hurt_row_check(struct bytes key, struct bytes value) MUST_USE;
+int log_ring_row_check(struct bytes key, struct bytes value) MUST_USE;
 
 #endif

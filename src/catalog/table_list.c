@@ -48,6 +48,7 @@ static const struct table {
 	[DB_ANSWER] = { "answer", "what a request was answered that may be sent again", answer_row_check, 0, false },
 	[DB_LOG] = { "log", "an entry of the log", log_row_check, 0, false },
 	[DB_HURT] = { "hurt", "that a disk is known to be damaged", hurt_row_check, 0, false },
+	[DB_LOG_RING] = { "log-ring", "whom an entry of the log concerns", log_ring_row_check, 0, false },
 };
 
 unsigned table_count(void) { return DB_TABLES_; }

@@ -131,9 +131,7 @@ static int log_line_text(void *ctx, const struct log_entry *e)
 
 static int text_log(struct text_walk *w)
 {
-	uint64_t after = 0;
-	int r = log_tail(w->ask->txn, 4u << 20, &after);
-	return r ? r : log_each(w->ask->txn, w->ask->who->is_operator ? 0 : w->ask->who->account, after, log_line_text, w);
+	return log_newest(w->ask->txn, w->ask->who->is_operator ? 0 : w->ask->who->account, 4u << 20, log_line_text, w);
 }
 
 /* ---- .metrics ----------------------------------------------------------------------------------- */

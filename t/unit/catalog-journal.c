@@ -2,6 +2,7 @@
 /* journal: answers are given again, as many as are kept; the log is in order, filtered, and no larger than it may be. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "catalog/db.h"
 #include "catalog/journal.h"
@@ -152,8 +153,10 @@ static int many_entries(struct cat_txn *txn, void *arg, struct error *err)
 	memset(&e, 0, sizeof e);
 	FILL(e.path), FILL(e.detail);
 	snprintf(e.operation, sizeof(e.operation), "%s", (const char *)arg);
-	for (unsigned i = 0; r == 0 && i < ROUND; i++)
+	for (unsigned i = 0; r == 0 && i < ROUND; i++) {
+		e.account = e.owner = 100 + i % 12; /* so that no ring is full */
 		r = log_add(txn, &e);
+	}
 	return r;
 }
 
@@ -200,6 +203,122 @@ static void test_rotation(void)
 	cat_end(&txn);
 }
 
+/* ---- rings ---- */
+
+struct heard {
+	unsigned of[4]; /* entries that this account made */
+	uint64_t bytes;
+	bool in_order;
+	uint64_t last;
+};
+
+static int hear(void *ctx, const struct log_entry *e)
+{
+	struct heard *h = ctx;
+	if (e->account < 4)
+		h->of[e->account]++;
+	h->bytes += strlen(e->path) + strlen(e->detail) + 40;
+	h->in_order = (h->last == 0 || h->in_order) && e->seq > h->last;
+	h->last = e->seq;
+	return 0;
+}
+
+/* Account 3 does much, every second time to account 1. */
+static int flood(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct log_entry quiet = { .account = 1, .owner = 1, .operation = "quiet" }, busy = { .account = 3, .operation = "busy" };
+	int r = 0;
+	(void)arg, (void)err;
+	FILL(busy.path), FILL(busy.detail);
+	for (unsigned i = 0; !r && i < 3; i++)
+		r = log_add(txn, &quiet);
+	quiet.account = quiet.owner = 2;
+	if (!r)
+		r = log_add(txn, &quiet);
+	for (unsigned i = 0; !r && i < ROUND; i++) {
+		busy.owner = i % 2 ? 1 : 3;
+		r = log_add(txn, &busy);
+	}
+	return r;
+}
+
+static void open_another(const char *name)
+{
+	struct error err;
+	char dir[4096];
+	snprintf(dir, sizeof dir, "%s/%s", test_folder(), name);
+	if (mkdir(dir, 0700) || catalog_open(&cat, dir, CAT_CREATE, &err))
+		bail("no catalog %s", name);
+}
+
+static void test_rings(const char *name)
+{
+	struct cat_txn *txn = NULL;
+	struct heard one = { .bytes = 0 }, two = { .bytes = 0 }, three = { .bytes = 0 }, all = { .bytes = 0 };
+	uint64_t rows;
+	open_another(name);
+	is_int(cat_write(cat, flood, NULL, NULL), 0, "one account does much");
+	ok(cat_begin(cat, &txn, NULL) == 0 && log_newest(txn, 1, 4u << 20, hear, &one) == 0, "a neighbour reads");
+	is_int((int)one.of[1], 3, "all that they did themselves is there");
+	ok(one.of[3] > 100 && one.in_order && one.bytes < 2u << 20, "and a part of what was done to them, in order");
+	ok(log_newest(txn, 2, 4u << 20, hear, &two) == 0 && two.of[2] == 1 && two.of[3] == 0, "another has all of theirs");
+	ok(log_newest(txn, 3, 4u << 20, hear, &three) == 0 && three.of[3] > 1000 && three.bytes < 5u << 20, "who did much has the newest of it");
+	ok(log_newest(txn, 0, 4u << 20, hear, &all) == 0, "an operator reads");
+	ok(all.of[1] == 3 && all.of[2] == 1 && all.of[3] > 1000 && all.in_order, "of all, in order");
+	ok(all.bytes < 5u << 20, "no more than was asked for");
+	ok(db_count(txn, DB_LOG, &rows) == 0 && rows * 700 < 9u << 20, "what one account did has a bound");
+	cat_end(&txn);
+	catalog_close(cat);
+}
+
+/* As it was written before there were rings. */
+static int write_of_old(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct key k;
+	struct record state;
+	struct log_entry e = { .account = 1, .owner = 1, .operation = "old" };
+	(void)arg, (void)err;
+	int r = log_add(txn, &e);
+	e.account = 2;
+	if (!r)
+		r = log_add(txn, &e);
+	if (!r)
+		r = db_remove_all(txn, DB_LOG_RING, NULL);
+	uint64_t bytes = 0;
+	if (!r)
+		r = db_walk(txn, DB_LOG, NULL, NULL, add_length, &bytes);
+	record_start(&state, 1);
+	record_u64(&state, 2);
+	record_u64(&state, bytes);
+	key_start(&k);
+	key_u8(&k, 'l');
+	return r ? r : db_put(txn, DB_META, &k, &state);
+}
+
+static int one_more(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct log_entry e = { .account = 1, .owner = 1, .operation = "new" };
+	(void)arg, (void)err;
+	return log_add(txn, &e);
+}
+
+static void test_old_log(const char *name)
+{
+	struct cat_txn *txn = NULL;
+	struct heard before = { .bytes = 0 }, after = { .bytes = 0 }, all = { .bytes = 0 };
+	open_another(name);
+	is_int(cat_write(cat, write_of_old, NULL, NULL), 0, "has a log without rings");
+	ok(cat_begin(cat, &txn, NULL) == 0 && log_newest(txn, 1, 4u << 20, hear, &before) == 0 && before.of[1] == 1 && before.of[2] == 1,
+	   "which is read as it is");
+	cat_end(&txn);
+	is_int(cat_write(cat, one_more, NULL, NULL), 0, "an entry is added");
+	ok(cat_begin(cat, &txn, NULL) == 0 && log_newest(txn, 1, 4u << 20, hear, &after) == 0 && after.of[1] == 2 && after.of[2] == 1,
+	   "and nothing is lost");
+	ok(log_newest(txn, 0, 4u << 20, hear, &all) == 0 && all.of[1] == 2 && all.of[2] == 1 && all.in_order, "to operators neither");
+	cat_end(&txn);
+	catalog_close(cat);
+}
+
 int main(void)
 {
 	struct error err;
@@ -209,5 +328,7 @@ int main(void)
 	is_int(cat_write(cat, few_entries, NULL, NULL), 0, "a few log entries");
 	test_rotation();
 	catalog_close(cat);
+	test_rings("rings");
+	test_old_log("old");
 	return done_testing();
 }
