@@ -70,6 +70,8 @@ static void explain(int code, struct error *err)
 {
 	if (code == -ENOSPC)
 		fail(err, code, "The change is too large for the catalog, or the catalog is as large as it can be.");
+	else if (code == -EOVERFLOW)
+		fail(err, code, "The numbers that the store has for disks or packs are all used up; ask the operator of the store for a new one.");
 	else if (code == ERR_DAMAGED)
 		fail(err, code, "The catalog holds a row that makes no sense; 'imagefs check' says more.");
 	else if (code < 0)

@@ -67,6 +67,8 @@ int disk_row_put(struct cat_txn *txn, const struct disk_row *disk)
 	struct record record;
 	if (disk->no == 0)
 		return -EINVAL;
+	if (disk->no > DISK_NO_MAX)
+		return -EOVERFLOW;
 	encode(disk, &record);
 	return db_put(txn, DB_DISK, key_of_u64(&k, disk->no), &record);
 }

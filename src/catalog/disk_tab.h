@@ -6,6 +6,8 @@
 #include "catalog/catalog.h"
 #include "store/chunk.h"
 
+#define DISK_NO_MAX (UINT32_MAX - 1) /* objects' rows have 32 bits for their payer */
+
 struct disk_row {
 	uint64_t no; /* from COUNTER_DISK; never reused */
 	uint64_t image;  /* node of the row it belongs to */
@@ -21,7 +23,7 @@ struct disk_row {
 };
 
 int disk_row_get(struct cat_txn *, uint64_t no, struct disk_row *ret) MUST_USE; /* -ENOENT */
-int disk_row_put(struct cat_txn *, const struct disk_row *) MUST_USE;           /* the row alone: references are the caller's */
+int disk_row_put(struct cat_txn *, const struct disk_row *) MUST_USE; /* the row alone: references are the caller's. -EOVERFLOW above DISK_NO_MAX */
 int disk_row_remove(struct cat_txn *, uint64_t no) MUST_USE;
 int disk_row_each(struct cat_txn *, uint64_t after, int (*each)(void *ctx, const struct disk_row *), void *ctx) MUST_USE;
 

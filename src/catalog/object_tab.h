@@ -81,6 +81,8 @@ int object_move(struct cat_txn *, uint32_t domain, const struct hash *, const st
 /* All objects in key order after *cursor, up to max (for check). */
 int object_each(struct cat_txn *, uint8_t cursor[32], struct loose *ret, unsigned max) MUST_USE;
 
+#define PACK_NO_MAX (UINT32_MAX - 1)
+
 struct pack_row {
 	uint32_t no;
 	uint32_t pool, domain;

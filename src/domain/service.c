@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "catalog/account.h"
 #include "catalog/ledger_clock.h"
 #include "catalog/object_tab.h"
@@ -244,6 +245,17 @@ int service_lock(const char *dir, int *ret_fd, struct error *err)
 	return 0;
 }
 
+/* They are never used twice, and rows have 32 bits for them (docs/decisions/0017). */
+static void warn_of_numbers(uint64_t packs, uint64_t disks)
+{
+	const uint64_t much = DISK_NO_MAX / 16 * 15;
+	if (packs > much)
+		log_warn("%llu of %u numbers of packs are used up: without one nothing can be stored.", (unsigned long long)packs, PACK_NO_MAX);
+	if (disks > much)
+		log_warn("%llu of %u numbers of disks are used up: without one no image and no server can be made.", (unsigned long long)disks,
+			 DISK_NO_MAX);
+}
+
 static int open_store(struct service *s, const struct service_options *o, struct error *err)
 {
 	char path[PATH_MAX];
@@ -253,8 +265,10 @@ static int open_store(struct service *s, const struct service_options *o, struct
 	int r = cat_begin(s->catalog, &txn, err);
 	if (r)
 		return r;
-	options.next_pack = (uint32_t)cat_counter_get(txn, COUNTER_PACK) + 1;
+	uint64_t packs = cat_counter_get(txn, COUNTER_PACK), disks = cat_counter_get(txn, COUNTER_DISK);
 	cat_end(&txn);
+	options.next_pack = (uint32_t)MIN(packs + 1, PACK_NO_MAX + UINT64_C(1)); /* none is ever used twice, the last one neither */
+	warn_of_numbers(packs, disks);
 	r = backend_open_dir(&backend, path_in(s->dir, "pool", path), 64, err);
 	return r ? r : store_open(&s->store, backend, object_index(s->catalog), &options, err);
 }

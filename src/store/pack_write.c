@@ -287,7 +287,7 @@ static int seal(struct pack_writer *w, uint32_t *ret_number, struct error *err)
 	do {
 		*ret_number = take_number(w->numbers);
 		if (!*ret_number)
-			return fail(err, -EOVERFLOW, "there are no pack numbers left");
+			return fail(err, -EOVERFLOW, "the numbers that the store has for packs are all used up, so nothing more can be stored in it");
 		r = publish(w, index, len, *ret_number, &trouble);
 	} while (r == -EEXIST);
 	if (r && err)

@@ -13,6 +13,9 @@
 #include "../lib/tap.h"
 #include "base/buf.h"
 #include "base/io.h"
+#include "base/log.h"
+#include "catalog/object_tab.h"
+#include "domain/disks.h"
 
 #define RIG_UID 1000u /* rig.c gives its stores to this one */
 
@@ -132,10 +135,63 @@ static void test_two(void)
 	rig_close(&a);
 }
 
+static int use_up(struct cat_txn *txn, void *arg, struct error *err)
+{
+	(void)arg, (void)err;
+	int r = cat_counter_raise(txn, COUNTER_PACK, PACK_NO_MAX - 1);
+	return r ? r : cat_counter_raise(txn, COUNTER_DISK, DISK_NO_MAX);
+}
+
+static int one_more_disk(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct disk_row row = { .no = cat_next(txn, COUNTER_DISK), .image = 1, .root = { .levels = 1 } };
+	(void)arg, (void)err;
+	return disk_row_put(txn, &row);
+}
+
+/* Fold of another chunk of an image; 0 or its error. */
+static int one_more_pack(struct rig *rig, uint64_t node, uint64_t chunk, struct error *err)
+{
+	struct disk *disk;
+	if (disks_get(rig->service->disks, rig_disk_of(rig, node), &disk, err))
+		bail("disks_get");
+	int r = disk_write(disk, &chunk, sizeof chunk, chunk * CHUNK_SIZE, err);
+	if (r == 0)
+		r = disks_fold(rig->service->disks, disk, NULL, err);
+	disks_put(rig->service->disks, &disk);
+	return r;
+}
+
+/* The counter of packs began again at 1 with the next start. */
+static void test_numbers(void)
+{
+	struct rig rig;
+	struct error err = { .code = 0 };
+	uint64_t seed = 7;
+	rig_make(&rig, "numbers");
+	uint64_t node = rig_image(&rig, "web", STATE_AVAILABLE);
+	rig_write(&rig, node, 0, &seed, 1);
+	if (cat_write(rig.service->catalog, use_up, NULL, NULL))
+		bail("use_up");
+	log_set_level(LOG_LEVEL_ERROR);
+	rig_close(&rig);
+	rig_open(&rig);
+	is_int(one_more_pack(&rig, node, 1, &err), 0, "there is one number of packs left");
+	for (unsigned start = 0; start < 2; start++) {
+		is_int(one_more_pack(&rig, node, 2 + start, &err), -EOVERFLOW, "and then none: %s", err.text);
+		is_int(cat_write(rig.service->catalog, one_more_disk, NULL, &err), -EOVERFLOW, "nor of disks: %s", err.text);
+		rig_close(&rig);
+		rig_open(&rig);
+	}
+	ok(rig_holds(&rig, node, 0, &seed, 1), "what is there is there");
+	rig_close(&rig);
+}
+
 int main(void)
 {
 	test_init();
 	test_lock();
 	test_two();
+	test_numbers();
 	return done_testing();
 }
