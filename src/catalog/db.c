@@ -427,9 +427,20 @@ int db_write_begin(struct catalog *cat, struct cat_txn *parent, struct cat_txn *
 	return refused(cat, rc, err, "The catalog cannot be written");
 }
 
+/* LMDB says EIO of a write that was cut short, which is how a file system begins to be full. */
+static int what_eio_means(struct catalog *cat)
+{
+	int fd;
+	if (mdb_env_get_fd(cat->env, &fd) || fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)(used_bytes(cat->env) + RESERVE_MAX)) == 0)
+		return EIO;
+	return errno == ENOSPC || errno == EDQUOT ? errno : EIO;
+}
+
 int db_write_commit(struct cat_txn *txn, struct error *err)
 {
 	int rc = mdb_txn_commit(txn->mdb);
+	if (rc == EIO)
+		rc = what_eio_means(txn->catalog);
 	reserve(txn->catalog);
 	if (rc == 0)
 		return 0;

@@ -93,6 +93,8 @@ static int on_commit(void *ctx, const struct fold *f, struct error *err)
 		gc_wake(d->service->gc);
 	}
 	gc_unpin(d->service->gc, f->domain, &unpin);
+	for (unsigned i = 0; r && i < f->n_packs; i++)
+		gc_unmake_pack(d->service->gc, f->packs[i].number);
 	return r;
 }
 

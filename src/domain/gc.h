@@ -33,6 +33,10 @@ void gc_release(struct gc *);
 void gc_keep_packs(struct gc *);
 void gc_let_packs_go(struct gc *);
 
+/* The transaction failed that was to tell the catalog of this pack, which nobody else knows: its bytes go, unless the catalog has it after
+ * all (or cannot be read: then the next start sees to it). */
+void gc_unmake_pack(struct gc *, uint32_t pack);
+
 void gc_note_use(struct gc *); /* somebody reads: this is no time to compress harder. From any thread, at next to no cost */
 /* Collect what nothing refers to now, beside whatever else goes on: somebody needs the room and waits. Does nothing while it is held. */
 int gc_collect(struct gc *, struct error *err) MUST_USE;

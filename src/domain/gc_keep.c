@@ -63,6 +63,18 @@ void gc_remove_pack(struct gc *gc, uint32_t pack)
 	k->packs[k->count++] = pack;
 }
 
+void gc_unmake_pack(struct gc *gc, uint32_t pack)
+{
+	struct cat_txn *txn;
+	struct pack_row row;
+	if (cat_begin(gc_service(gc)->catalog, &txn, NULL))
+		return;
+	int r = pack_row_get(txn, pack, &row);
+	cat_end(&txn);
+	if (r == -ENOENT)
+		remove_now(gc, pack);
+}
+
 void gc_let_packs_go(struct gc *gc)
 {
 	struct keep *k = gc_keep(gc);

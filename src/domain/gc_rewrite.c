@@ -307,8 +307,8 @@ int gc_rewrite(struct gc_work *w, const struct pack_row *rows, unsigned count, i
 	if (r == 0 && level && !gc_step_begin(w->gc))
 		r = -ECANCELED;
 	else if (r == 0) {
-		if (c->n_moves)
-			r = commit_moves(c, err);
+		if (c->n_moves && (r = commit_moves(c, err)) < 0)
+			gc_unmake_pack(w->gc, pack_number(c->writer)); /* unless some were moved */
 		if (r == 0)
 			r = drop_sources(c, err);
 		if (level)

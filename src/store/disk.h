@@ -57,6 +57,8 @@ struct fold {
 };
 
 struct disk_hooks {
+	/* Durably, or nothing. When it fails the packs are the hook's to remove, for it knows whether anything counts on them; after ERR_STALE
+	 * nothing does. */
 	int (*commit)(void *ctx, const struct fold *, struct error *err);
 
 	/* What was committed has left the overlay now, or stays in it for some reason. NULL: nobody cares. */

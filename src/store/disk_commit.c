@@ -218,13 +218,13 @@ static int build_map(struct job *j, struct error *err)
 
 /* --- pack and hook --- */
 
-/* The hook said that nothing was changed: nobody knows of the pack, so it can go. */
-static void remove_pack(struct job *j, const struct fold_pack *pack)
+/* Nobody was told of these packs yet. If one stays, it is found as garbage. */
+static void remove_packs(struct job *j, const struct fold *f)
 {
 	char name[20];
 	struct backend *backend = j->d->store->backend;
-	if (pack->bytes) /* if it stays, it is found as garbage */
-		(void)!backend->ops->remove(backend, pack_name(pack->number, name), NULL);
+	for (unsigned i = 0; i < f->n_packs; i++)
+		(void)!backend->ops->remove(backend, pack_name(f->packs[i].number, name), NULL);
 }
 
 static int seal(struct fold *f, struct pack_writer *w, struct error *err)
@@ -284,13 +284,15 @@ static int call_hook(struct job *j, struct error *err)
 		r = seal(&f, j->full[i], err);
 	if (r == 0 && last)
 		r = seal(&f, last, err);
-	if (r)
+	if (r) {
+		remove_packs(j, &f);
 		return r;
+	}
 	claim_overlay(j, &f);
 	r = d->hooks.commit(d->hooks.ctx, &f, err);
 	j->committed = r == 0;
-	for (unsigned i = 0; r == ERR_STALE && i < f.n_packs; i++)
-		remove_pack(j, &f.packs[i]);
+	if (r == ERR_STALE) /* nothing was changed */
+		remove_packs(j, &f);
 	return r;
 }
 

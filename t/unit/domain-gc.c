@@ -4,9 +4,12 @@
 
 #include <dirent.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../lib/rig.h"
@@ -74,18 +77,23 @@ static void test_deleted(void)
 /* A quarter of a GiB, of chunks that differ in eight bytes. */
 #define MANY 4096u
 
-static uint64_t many_chunks(struct rig *rig)
+static void write_chunks(struct disk *disk, uint64_t first, unsigned count)
 {
 	uint8_t buf[CHUNK_SIZE] = { 0 };
+	for (uint64_t i = 0; i < count; i++) {
+		put_le64(buf, first + i);
+		if (disk_write(disk, buf, sizeof buf, i * CHUNK_SIZE, NULL))
+			bail("disk_write");
+	}
+}
+
+static uint64_t many_chunks(struct rig *rig)
+{
 	uint64_t node = rig_image(rig, "many", STATE_AVAILABLE);
 	struct disk *disk;
 	if (disks_get(rig->service->disks, rig_disk_of(rig, node), &disk, NULL))
 		bail("disks_get");
-	for (uint64_t i = 0; i < MANY; i++) {
-		put_le64(buf, i + 1);
-		if (disk_write(disk, buf, sizeof buf, i * CHUNK_SIZE, NULL))
-			bail("disk_write");
-	}
+	write_chunks(disk, 1, MANY);
 	if (disks_fold(rig->service->disks, disk, NULL, NULL))
 		bail("disks_fold");
 	disks_put(rig->service->disks, &disk);
@@ -141,6 +149,41 @@ static void test_few_steps(void)
 	writing.stop = true;
 	pthread_join(thread, NULL);
 	ok(writing.count > 0, "and %llu writes of others went on", (unsigned long long)writing.count);
+	rig_close(&rig);
+}
+
+/* A catalog that can take nothing more: its file may not grow. */
+static void test_unmade(void)
+{
+	struct rig rig;
+	struct rlimit limit, low;
+	struct stat st;
+	struct disk *disk;
+	char path[4200];
+	unsigned failed = 0;
+	rig_make(&rig, "unmade");
+	many_chunks(&rig); /* the catalog's file is larger than the pack will be */
+	uint64_t node = rig_image(&rig, "more", STATE_AVAILABLE);
+	if (disks_get(rig.service->disks, rig_disk_of(&rig, node), &disk, NULL))
+		bail("disks_get");
+	write_chunks(disk, 1 + MANY, MANY / 2);
+	snprintf(path, sizeof path, "%s/catalog/data.mdb", rig.dir);
+	if (stat(path, &st) || getrlimit(RLIMIT_FSIZE, &limit))
+		bail("stat");
+	signal(SIGXFSZ, SIG_IGN);
+	low = limit;
+	low.rlim_cur = (rlim_t)st.st_size;
+	setrlimit(RLIMIT_FSIZE, &low);
+	for (unsigned i = 0; i < 12; i++)
+		failed += disks_fold(rig.service->disks, disk, NULL, NULL) < 0;
+	is_int(failed, 12, "a fold that the catalog has no room for fails, however often");
+	struct rig_totals t = rig_totals(&rig);
+	is_int(t.files, t.packs, "and leaves no pack behind that nobody knows");
+	setrlimit(RLIMIT_FSIZE, &limit);
+	ok(disks_fold(rig.service->disks, disk, NULL, NULL) == 0, "when there is room it succeeds");
+	disks_put(rig.service->disks, &disk);
+	t = rig_totals(&rig);
+	ok(t.files == t.packs && t.objects > MANY / 2, "and all of it is there");
 	rig_close(&rig);
 }
 
@@ -956,6 +999,7 @@ int main(void)
 	log_set_level(LOG_LEVEL_ERROR);
 	test_deleted();
 	test_few_steps();
+	test_unmade();
 	test_pinned();
 	test_pins_are_counted();
 	test_compaction();
