@@ -185,10 +185,13 @@ static int make_tables(struct cat_txn *txn, uint32_t *ret_format, struct error *
 	return r ? r : open_tables_in(txn, true, err);
 }
 
-/* One step further; or, when there is none to make, the tables that are not there yet. */
+/* One step further; or, when there is none to make, the tables that are not there yet. All are opened anew: a transaction that was
+ * given up took its handles with it. */
 static int upgrade_once(struct cat_txn *txn, uint32_t *format, struct error *err)
 {
-	int r = open_tables_in(txn, true, err);
+	int r = open_table(txn, DB_META, false, err);
+	if (r == 0)
+		r = open_tables_in(txn, true, err);
 	return r || *format == CATALOG_FORMAT ? r : format_step(txn, format, err);
 }
 
