@@ -80,6 +80,21 @@ pkill -u "$(user_id bob)" -x saboteur
 wait "$crowd" 2>/dev/null
 ok 'so is bob' wait_until 5 bob timeout 20 imagefs account show "$STORE"
 
+begin 'where the daemon may not open /dev/fuse'
+chown 0:"$(user_id bob)" /dev/fuse && chmod 660 /dev/fuse
+fails 'a user is told what is missing' 'may not open /dev/fuse (its mode is 0660)' bob imagefs mount "$STORE" "$B"
+is 'nothing is left mounted' "$(left_mounts | grep -c "$B\$")" 0
+imagefs account add "$STORE" root --uid 0 || flunk 'an account for root' 'failed'
+mkdir "$T/mnt"
+test_mounts+=("$T/mnt")
+ok 'root mounts' imagefs mount "$STORE" "$T/mnt"
+ok 'and is served' test -d "$T/mnt/ap-beijing/custom"
+kill -9 "$(store_daemon_pid)"
+ok 'by the next daemon, too' test -d "$T/mnt/ap-guangzhou/custom"
+ok 'so are those who mounted before' made 'closed'
+imagefs umount "$T/mnt"
+chown 0:0 /dev/fuse && chmod 666 /dev/fuse
+
 alice imagefs umount "$T/alice/mnt"
 as_user carol imagefs umount "$T/carol/mnt"
 kill "$server"
