@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "catalog/disk_tab.h"
 #include "domain/check_int.h"
+#include "domain/damage.h"
 #include "domain/tree.h"
 #include "store/map.h"
 
@@ -21,10 +22,13 @@ struct walk {
 	const struct disk_row *row;
 	const char *name;
 	uint64_t problems;
+	uint64_t first; /* chunk that the first of them was about */
 };
 
-static bool loud(struct walk *w)
+static bool loud(struct walk *w, uint64_t chunk)
 {
+	if (w->problems == 0)
+		w->first = chunk;
 	if (++w->problems <= SENTENCES_MAX)
 		return true;
 	w->check->report->problems++;
@@ -49,7 +53,7 @@ static int bad_chunk(struct walk *w, const struct object *o, uint64_t chunk)
 {
 	char what[80];
 	what_is_wrong(w, o, what);
-	if (loud(w))
+	if (loud(w, chunk))
 		check_problem(w->check, PROBLEM_MAP, "%s: chunk %llu (offset %llu) %s", w->name,
 			      (unsigned long long)chunk, (unsigned long long)chunk * CHUNK_SIZE, what);
 	return 0;
@@ -60,7 +64,7 @@ static int bad_node(struct walk *w, const struct object *o, unsigned level, uint
 	char what[80];
 	uint64_t span = map_span((uint8_t)level);
 	what_is_wrong(w, o, what);
-	if (loud(w))
+	if (loud(w, chunk))
 		check_problem(w->check, PROBLEM_MAP,
 			      "%s: the map of chunks %llu to %llu (from offset %llu on) %s", w->name,
 			      (unsigned long long)chunk, (unsigned long long)(chunk + span - 1),
@@ -149,6 +153,8 @@ static int check_disk(void *ctx, const struct disk_row *row)
 	c->report->disks++;
 	check_progress(c, c->report->disks, 0, "disks");
 	int r = walk_disk(&w, all->err);
+	if (w.problems)
+		damage_found(c->service, row->no, w.first * CHUNK_SIZE); /* so that its owner is told */
 	all->failed = r < 0;
 	return r;
 }

@@ -67,6 +67,21 @@ static uint64_t first_lacking(struct service *s, const struct disk_row *row, uin
 	return end;
 }
 
+/* A chunk may be missed without anybody having met it yet, when its pack is lost: it is read. */
+static bool is_readable(struct service *s, const struct disk_row *row, uint64_t chunk)
+{
+	struct object o;
+	struct cache_ref ref;
+	if (map_find(s->store, row->domain, &row->root, chunk, &o, NULL))
+		return false;
+	if (hash_is_none(&o.hash))
+		return true;
+	if (!store_has(s->store, o.domain, &o.hash) || store_get(s->store, o.domain, OBJECT_CHUNK, &o.hash, &ref, NULL, NULL))
+		return false;
+	store_put(s->store, OBJECT_CHUNK, &ref);
+	return true;
+}
+
 static int read_row(struct service *s, uint64_t disk, struct disk_row *ret, struct hurt *ret_hurt)
 {
 	struct cat_txn *txn;
@@ -89,6 +104,14 @@ static int write_hurt(struct cat_txn *txn, void *arg, struct error *err)
 	return r == -ENOENT ? 0 : r ? r : hurt_put(txn, h);
 }
 
+void damage_found(struct service *s, uint64_t disk, uint64_t offset)
+{
+	struct hurt hurt = { disk, offset, clock_real() };
+	struct error err;
+	if (cat_write(s->catalog, write_hurt, &hurt, &err))
+		log_warn("It could not be written down that disk %llu is damaged: %s", (unsigned long long)disk, err.text);
+}
+
 void damage_seen(struct service *s, uint64_t disk, uint64_t offset, uint64_t len)
 {
 	struct disk_row row;
@@ -98,10 +121,8 @@ void damage_seen(struct service *s, uint64_t disk, uint64_t offset, uint64_t len
 		return;
 	end = MIN(end, div_up(row.size, CHUNK_SIZE));
 	uint64_t chunk = first_lacking(s, &row, offset / CHUNK_SIZE, end);
-	struct hurt hurt = { disk, chunk * CHUNK_SIZE, clock_real() };
-	struct error err;
-	if (chunk < end && cat_write(s->catalog, write_hurt, &hurt, &err))
-		log_warn("It could not be written down that disk %llu is damaged: %s", (unsigned long long)disk, err.text);
+	if (chunk < end)
+		damage_found(s, disk, chunk * CHUNK_SIZE);
 }
 
 struct review {
@@ -130,9 +151,9 @@ static int review_disk(struct service *s, struct hurt *h, struct error *err)
 	if (r)
 		return r == -ENOENT ? 0 : fail(err, r, "The row of disk %llu cannot be read.", (unsigned long long)h->disk);
 	uint64_t chunk = h->offset / CHUNK_SIZE, end = MIN(chunk + REVIEW_CHUNKS, div_up(row.size, CHUNK_SIZE));
-	uint64_t found = first_lacking(s, &row, chunk, end);
-	if (found == chunk && chunk < end)
+	if (chunk < end && !is_readable(s, &row, chunk))
 		return 0;
+	uint64_t found = first_lacking(s, &row, chunk, end);
 	h->offset = found * CHUNK_SIZE;
 	return found < end ? cat_write(s->catalog, write_hurt, h, err) : cat_write(s->catalog, end_hurt, &h->disk, err);
 }

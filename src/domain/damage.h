@@ -15,6 +15,9 @@ int damage_write_in(struct cat_txn *, struct service *) MUST_USE;
 /* Somebody could not read these bytes of a disk: if it is the pool that lacks them, the disk is known to be hurt from now on. */
 void damage_seen(struct service *, uint64_t disk, uint64_t offset, uint64_t len);
 
+/* The pool lacks the bytes of a disk from here on: somebody has made sure of it. */
+void damage_found(struct service *, uint64_t disk, uint64_t offset);
+
 /* Of disks that are known to be hurt: those whose bytes were healed are so no longer, unless they lack others. Some at a time. */
 int damage_review(struct service *, struct error *err) MUST_USE;
 

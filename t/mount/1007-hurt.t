@@ -53,4 +53,25 @@ healed() {
 ok '.list tells that it is healed' wait_until 30 healed
 is '.status says no more of damage' "$(status_of a damaged)" ''
 
+begin 'damage that nobody has met'
+umount_store
+pack=$(find "$STORE/pool" -name 'pack-*' -size +2M | sort | sed -n 2p)
+chmod u+w "$pack"
+printf 'not what was there' | dd of="$pack" bs=1 seek=1500000 conv=notrunc status=none
+mount_store
+is 'nobody knows of it' "$(health b)" ok
+run imagefs check --read-data "$STORE"
+is 'check finds it' "$status" 5
+is 'and whose it is' "$(health b)" damaged
+cp -r "$C/b" "$I/w"
+run imagefs check "$STORE"
+is 'a check that reads no data knows by then who else has it' "$(health w)" damaged
+umount_store
+mv "$pack" "$T/pack"
+mount_store
+run imagefs check "$STORE"
+is 'a pack that is gone is found without reading' "$status" 5
+imagefs gc "$STORE" >/dev/null
+is 'what was in it is not taken for healed' "$(health b) $(health w)" 'damaged damaged'
+
 done_testing
