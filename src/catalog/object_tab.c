@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Objects: key (domain, 16 bytes of the hash), value 20 bytes; and the loose list with the same keys, which is
+/* Objects: key (domain, 16 bytes of the hash), value 36 bytes; and the loose list with the same keys, which is
  * an index of the objects with no references: whoever changes a count changes it too.
  *
  * What works on many objects goes through them in order of key with one cursor a table, so that a leaf page is
  * found once; the packs' live numbers, and what it does to meters, are gathered and written at the end.
  *
  * The value: a byte with the version in its upper half and the kind in its lower (and a bit for what is borrowed, one for what is damaged), 24 bits of length,
- * pack, offset, references, payer. What is borrowed has no length, pack and payer, and its lender instead of the offset.
+ * pack, offset, references, payer, the rest of the hash (not in rows that format 1 wrote). What is borrowed has no length, pack and payer, and its lender instead of the offset.
  */
 #include "catalog/object_tab.h"
 
@@ -19,9 +19,10 @@
 #include "catalog/pack_tab.h"
 #include "catalog/row_check.h"
 
-#define OBJECT_VERSION 1
+#define OBJECT_VERSION 2 /* 1 has no more of the hash than the key */
 #define LOOSE_VERSION 1
-#define OBJECT_VALUE_SIZE 20
+#define OBJECT_VALUE_SIZE 36
+#define OBJECT_VALUE_SIZE_1 20
 #define KIND_BORROWED 8u
 #define KIND_DAMAGED 4u
 #define LENGTH_LIMIT (1u << 24)
@@ -37,20 +38,43 @@ static struct key *object_key(struct key *k, uint32_t domain, const struct hash 
 	return k;
 }
 
+static bool has_rest(const struct hash *hash)
+{
+	static const uint8_t none[HASH_SIZE - HASH_PART];
+	return memcmp(hash->b + HASH_PART, none, sizeof none) != 0;
+}
+
+/* Who has no more than the key's part of a hash (struct loose) has zeros behind it. */
+static void set_rest(struct object_row *row, const struct hash *hash)
+{
+	if (!has_rest(hash))
+		return;
+	memcpy(row->rest, hash->b + HASH_PART, sizeof row->rest);
+	row->whole = true;
+}
+
+/* Its hash begins like this one, and is another. */
+static bool is_other(const struct object_row *row, const struct hash *hash)
+{
+	return row->whole && has_rest(hash) && memcmp(row->rest, hash->b + HASH_PART, sizeof row->rest) != 0;
+}
+
 static struct bytes encode(const struct object_row *row, uint8_t ret[OBJECT_VALUE_SIZE])
 {
+	uint32_t version = row->whole ? OBJECT_VERSION : 1;
 	uint32_t borrowed = row->lender ? KIND_BORROWED : 0, damaged = row->damaged ? KIND_DAMAGED : 0;
-	put_le32(ret, row->place.length << 8 | OBJECT_VERSION << 4 | borrowed | damaged | row->place.kind);
+	put_le32(ret, row->place.length << 8 | version << 4 | borrowed | damaged | row->place.kind);
 	put_le32(ret + 4, row->place.pack);
 	put_le32(ret + 8, borrowed ? row->lender : row->place.offset);
 	put_le32(ret + 12, row->refs);
 	put_le32(ret + 16, row->payer);
-	return (struct bytes){ ret, OBJECT_VALUE_SIZE };
+	memcpy(ret + OBJECT_VALUE_SIZE_1, row->rest, sizeof row->rest);
+	return (struct bytes){ ret, row->whole ? OBJECT_VALUE_SIZE : OBJECT_VALUE_SIZE_1 };
 }
 
 static int decode(struct bytes value, struct object_row *ret)
 {
-	if (value.len != OBJECT_VALUE_SIZE)
+	if (value.len != OBJECT_VALUE_SIZE && value.len != OBJECT_VALUE_SIZE_1)
 		return ERR_DAMAGED;
 	uint32_t first = get_le32(value.data), third = get_le32(value.data + 8);
 	bool borrowed = first & KIND_BORROWED;
@@ -62,9 +86,14 @@ static int decode(struct bytes value, struct object_row *ret)
 	ret->lender = borrowed ? third : 0;
 	ret->refs = get_le32(value.data + 12);
 	ret->payer = get_le32(value.data + 16);
+	ret->whole = value.len == OBJECT_VALUE_SIZE;
+	if (ret->whole)
+		memcpy(ret->rest, value.data + OBJECT_VALUE_SIZE_1, sizeof ret->rest);
+	else
+		memset(ret->rest, 0, sizeof ret->rest);
 	if (borrowed && (!ret->lender || ret->place.pack || ret->place.length))
 		return ERR_DAMAGED;
-	return (first >> 4 & 15) == OBJECT_VERSION && ret->place.kind <= OBJECT_NODE ? 0 : ERR_DAMAGED;
+	return (first >> 4 & 15) == (ret->whole ? OBJECT_VERSION : 1) && ret->place.kind <= OBJECT_NODE ? 0 : ERR_DAMAGED;
 }
 
 static bool place_is_sound(const struct place *p)
@@ -77,7 +106,10 @@ static bool same_place(const struct place *a, const struct place *b)
 	return a->pack == b->pack && a->offset == b->offset && a->length == b->length && a->kind == b->kind;
 }
 
-static bool same_object(const struct hash *a, const struct hash *b) { return memcmp(a, b, HASH_PART) == 0; }
+static bool same_object(const struct hash *a, const struct hash *b)
+{
+	return memcmp(a, b, has_rest(a) && has_rest(b) ? HASH_SIZE : HASH_PART) == 0;
+}
 
 /* ---- looking up ---- */
 
@@ -98,6 +130,8 @@ int object_find(struct cat_txn *txn, uint32_t domain, const struct hash *hash, s
 		if (r == 0 && ret->lender)
 			r = ERR_DAMAGED;
 	}
+	if (r == 0 && is_other(ret, hash))
+		r = -ENOENT;
 	if (ret_domain)
 		*ret_domain = domain;
 	return r;
@@ -113,7 +147,7 @@ static int index_find(void *ctx, uint32_t domain, const struct hash *hash, struc
 	r = object_find(txn, domain, hash, &row, &domain);
 	cat_end(&txn);
 	if (r == 0)
-		*ret = (struct found){ row.place, domain, row.damaged };
+		*ret = (struct found){ row.place, domain, row.damaged, row.whole };
 	return r;
 }
 
@@ -237,7 +271,7 @@ static int refer_times(struct edit *e, uint32_t domain, const struct hash *hash,
 	int r = find_row(e, object_key(&k, domain, hash), &row);
 	if (r)
 		return r == -ENOENT ? ERR_STALE : r;
-	return refer(e, &k, &row, times);
+	return is_other(&row, hash) ? -EEXIST : refer(e, &k, &row, times);
 }
 
 /* ---- inserting, healing ---- */
@@ -261,6 +295,7 @@ static int own_row(struct edit *e, const struct key *k, const struct hash *hash,
 	row->lender = 0;
 	row->place = *place;
 	row->payer = payer;
+	set_rest(row, hash);
 	int r = change_row(e, k, row);
 	if (r == 0)
 		r = gain(e, place, payer);
@@ -273,8 +308,12 @@ static int heal_one(struct edit *e, const struct key *k, const struct hash *hash
 {
 	struct object_row row, theirs;
 	int r = find_row(e, k, &row);
+	if (r == 0 && is_other(&row, hash))
+		return -EEXIST;
 	if (r || row.place.kind != place->kind)
 		return r;
+	if (!row.lender && row.damaged)
+		set_rest(&row, hash);
 	if (!row.lender)
 		return row.damaged ? move_row(e, k, &row, place) : 0;
 	r = db_must_be(object_get(e->txn, row.lender, hash, &theirs));
@@ -290,6 +329,7 @@ static int insert_one(struct edit *e, uint32_t domain, const struct hash *hash, 
 	struct object_row row = { .place = *place, .payer = payer };
 	if (hash_is_none(hash) || !place_is_sound(place))
 		return -EINVAL;
+	set_rest(&row, hash);
 	int r = db_cursor_insert(e->objects, object_key(&k, domain, hash), encode(&row, value));
 	*ret_inserted = r == 0;
 	if (r == -EEXIST)
@@ -397,6 +437,7 @@ static int borrow(struct edit *e, uint32_t domain, const struct object *o, size_
 	if (r)
 		return r == -ENOENT ? ERR_STALE : r;
 	mine.place.kind = theirs.place.kind;
+	set_rest(&mine, &o->hash);
 	r = refer_times(e, mine.lender, &o->hash, 1, ref_one);
 	return r ? r : db_cursor_insert(e->objects, object_key(&k, domain, &o->hash), encode(&mine, value));
 }
@@ -458,7 +499,9 @@ int object_remove(struct cat_txn *txn, uint32_t domain, const struct hash *hash)
 	return edit_end(&e, r);
 }
 
-static int move_one(struct edit *e, const struct key *k, const struct place *from, const struct place *to)
+/* The hash is from the index of the pack that it lies in: there it is whole. */
+static int move_one(struct edit *e, const struct key *k, const struct hash *hash, const struct place *from,
+		    const struct place *to)
 {
 	struct object_row row;
 	int r = find_row(e, k, &row);
@@ -466,6 +509,9 @@ static int move_one(struct edit *e, const struct key *k, const struct place *fro
 		return r;
 	if (row.lender || !same_place(&row.place, from))
 		return -ESTALE;
+	if (is_other(&row, hash))
+		return -EEXIST;
+	set_rest(&row, hash);
 	return move_row(e, k, &row, to);
 }
 
@@ -478,7 +524,7 @@ int object_move(struct cat_txn *txn, uint32_t domain, const struct hash *hash, c
 		return -EINVAL;
 	int r = edit_start(&e, txn);
 	if (r == 0)
-		r = move_one(&e, object_key(&k, domain, hash), from, to);
+		r = move_one(&e, object_key(&k, domain, hash), hash, from, to);
 	return edit_end(&e, r);
 }
 

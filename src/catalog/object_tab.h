@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* object_tab: where every object lies and how often it is referred to; and the packs.
  *
- * Objects are keyed by (domain, first 16 bytes of the hash): enough for nobody to find a second
- * object for a name, at half the room. References are counted: a node counts one for each of its kids (once per occurrence in the
+ * Objects are keyed by (domain, first 16 bytes of the hash), and the row has the other 16: who can make two objects whose hashes begin alike, with
+ * 2^64 tries, gets the second one refused. A row that format 1 wrote lacks them, and is not believed without a look at the bytes
+ * (found.sure); it gets them when its object is moved. References are counted: a node counts one for each of its kids (once per occurrence in the
  * node that is not hash_none), a disk row one for its root, a hold one for its map. An object with no
  * reference is *loose*: it is in the loose list, from which garbage collection takes it.
  * Its bytes are paid for by one disk: the one that brought it, whoever else comes to use it, until it is claimed by another.
@@ -22,6 +23,8 @@ struct object_row {
 	struct place place; /* borrowed: nothing but the kind */
 	uint32_t lender;    /* domain that it is borrowed from; 0: it is not */
 	uint32_t refs;
+	bool whole; /* `rest` is known */
+	uint8_t rest[HASH_SIZE - 16]; /* of the hash: what the key does not have */
 	uint32_t payer; /* disk whose meter counts its bytes (meter_tab.h) */
 	bool damaged;   /* its bytes could not be read; one that is borrowed never says so, its lender's row does */
 };
@@ -30,7 +33,8 @@ int object_get(struct cat_txn *, uint32_t domain, const struct hash *, struct ob
 /* The row that has the bytes: the lender's when it is borrowed; and its domain (ret_domain may be NULL). */
 int object_find(struct cat_txn *, uint32_t domain, const struct hash *, struct object_row *ret, uint32_t *ret_domain) MUST_USE;
 
-/* 1: inserted with no references (so it is loose), counted live in its pack and paid for by disk `payer`; 0: it was known, nothing
+/* -EEXIST, of these and of those that refer: another object is there whose hash begins with the same 16 bytes.
+ * 1: inserted with no references (so it is loose), counted live in its pack and paid for by disk `payer`; 0: it was known, nothing
  * changed. What is known to be damaged is healed instead: it lies at the new place from now on, and only what brought it first pays. One that
  * is borrowed and damaged becomes the domain's own, with the references that it has (1: what a node names has to be referred to). -EOVERFLOW when the number of the disk does not fit into a row (32 bits). */
 int object_insert(struct cat_txn *, uint32_t domain, const struct hash *, const struct place *, uint64_t payer) MUST_USE;

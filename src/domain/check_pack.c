@@ -119,6 +119,8 @@ static int check_item(struct check *c, const struct check_pack *p, const struct 
 	if (!at)
 		return 0;
 	at->flags |= OBJECT_PLACED;
+	if (row.whole && memcmp(row.rest, item->hash.b + sizeof item->hash.b - sizeof row.rest, sizeof row.rest))
+		check_problem(c, PROBLEM_OBJECT, "object %s in pack %u has another name in the catalog", hash_hex(&item->hash, hex), p->row.no);
 	if (same_place(&row.place, &item->place))
 		return 0;
 	at->flags |= OBJECT_BAD;

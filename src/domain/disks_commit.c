@@ -164,6 +164,9 @@ int disks_commit(struct cat_txn *txn, void *arg, struct error *err)
 		r = release_holds(txn, f->number);
 	if (!r && f->final)
 		r = meter_set_written(txn, f->number, 0);
+	if (r == -EEXIST)
+		return fail(err, -EINVAL, "disk %llu has 64 KiB whose SHA-256 begins with the same 16 bytes as that of others that are stored: that does "
+			    "not happen by chance, and is not taken", (unsigned long long)f->number);
 	if (r)
 		return r == ERR_STALE ? r : fail(err, r, "the catalog could not take the chunks of disk %llu (%s)",
 						 (unsigned long long)f->number, err_name(r));

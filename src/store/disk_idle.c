@@ -197,8 +197,7 @@ static int bring_back(struct disk *d, const struct piece *p, bool *ret_written, 
 
 static bool is_stored(struct disk *d, const struct piece *p)
 {
-	return d->careful ? store_has_bytes(d->store, d->domain, OBJECT_CHUNK, &p->hash, p->data)
-			  : store_has(d->store, d->domain, &p->hash);
+	return store_has_bytes(d->store, d->careful, d->domain, OBJECT_CHUNK, &p->hash, p->data);
 }
 
 static int absorb_group(struct disk *d, struct group *g, bool *ret_written, struct error *err)

@@ -17,6 +17,7 @@ struct found {
 	struct place place;
 	uint32_t domain; /* in which it lies: the one that was asked for, or its lender */
 	bool damaged;    /* it is known that its bytes cannot be read (bad.h): nothing new may count on them */
+	bool sure;       /* the whole hash was compared; else only 16 bytes of it, and new bytes have to be compared with those that are there */
 };
 
 /* An object whose bytes at that place cannot be read. */

@@ -304,24 +304,21 @@ static int compare_at(struct load *l, void *arg, struct error *err)
 	return r;
 }
 
-bool store_has_bytes(struct store *s, uint32_t domain, enum object_kind kind, const struct hash *hash, const void *data)
+bool store_has_bytes(struct store *s, bool careful, uint32_t domain, enum object_kind kind, const struct hash *hash,
+		     const void *data)
 {
 	struct found found;
 	void *same = (void *)(uintptr_t)data; /* it is only looked at */
-	return find_good(s, domain, hash, &found) && with_place(s, domain, kind, hash, compare_at, same, NULL) == 0;
-}
-
-static bool may_count_on(struct store *s, const struct pack_writer *writer, uint32_t domain, enum object_kind kind,
-			 const struct hash *hash, const void *data)
-{
-	return pack_is_careful(writer) ? store_has_bytes(s, domain, kind, hash, data) : store_has(s, domain, hash);
+	if (!find_good(s, domain, hash, &found))
+		return false;
+	return (found.sure && !careful) || with_place(s, domain, kind, hash, compare_at, same, NULL) == 0;
 }
 
 int store_make(struct store *s, struct pack_writer *writer, uint32_t domain, enum object_kind kind,
 	       const struct hash *hash, const void *data, struct error *err)
 {
 	uint8_t frame[FRAME_MAX];
-	if (pack_has(writer, hash) || may_count_on(s, writer, domain, kind, hash, data))
+	if (pack_has(writer, hash) || store_has_bytes(s, pack_is_careful(writer), domain, kind, hash, data))
 		return 0;
 	int n = codec_pack(s->level, data, object_size(kind), frame);
 	if (n < 0)

@@ -83,9 +83,9 @@ void store_idle(struct store *, work_fn fn, void *arg);
 /* Is it there already (for deduplication)? What only other domains have is not, and what is known to be damaged is not. */
 bool store_has(struct store *, uint32_t domain, const struct hash *);
 
-/* The same for who has its bytes, and trusts nobody: they are read from the pool and compared. What cannot be read is known to be
- * damaged from then on. */
-bool store_has_bytes(struct store *, uint32_t domain, enum object_kind, const struct hash *, const void *data);
+/* The same for who has its bytes. When the index is not sure, or the caller careful, for he trusts nobody, they are read from the pool and
+ * compared. What cannot be read is known to be damaged from then on. */
+bool store_has_bytes(struct store *, bool careful, uint32_t domain, enum object_kind, const struct hash *, const void *data);
 
 /* Put one object into the writer unless index or writer has it (a careful writer takes no index's word: store_has_bytes()). Compresses in
  * the calling thread.

@@ -68,7 +68,7 @@ static int find(void *ctx, uint32_t domain, const struct hash *hash, struct foun
 		e = *find_link(m, e->lender, hash);
 	if (!e)
 		return -ENOENT;
-	*ret = (struct found){ .place = e->place, .domain = e->domain };
+	*ret = (struct found){ .place = e->place, .domain = e->domain, .sure = true };
 	return 0;
 }
 

@@ -53,6 +53,9 @@ begin 'changing it'
 do_as() { ok "$1: $2" "$1" bash -ec "cd '$(mount_of "$1")/ap-beijing'; $2"; }
 make_disk "$T/new.img" 4 1 1 && chmod 644 "$T/new.img"
 do_as bob "mkdir custom/fresh; cp '$T/new.img' custom/fresh/; cmp '$T/new.img' custom/fresh/disk"
+live=$(alice sed -n 's/^imagefs_live_bytes //p' "$M/.metrics")
+do_as bob "cp custom/web/disk '$T/bob/web.img'; mkdir custom/anew; cat '$T/bob/web.img' >custom/anew/disk; cmp '$T/bob/web.img' custom/anew/disk"
+is 'bytes that were there are not stored again' "$(($(alice sed -n 's/^imagefs_live_bytes //p' "$M/.metrics") - live))" 0
 do_as bob 'echo "debian 13" >custom/web/os; grep -q 13 custom/web/os; echo x >custom/web/software; mv custom/db custom/data; ln -sfn data custom/latest; cmp custom/data/disk custom/latest/disk'
 do_as bob 'chmod u+w custom/kept; rm -r custom/kept custom/waits custom/failed'
 do_as bob 'mv .trash/custom/gone@* custom/gone; cmp custom/gone/disk custom/data/disk'

@@ -453,6 +453,81 @@ static int prefix_is_enough(struct cat_txn *txn, void *arg, struct error *err)
 	return -ECANCELED;
 }
 
+static bool finds(const struct hash *h, bool *ret_sure)
+{
+	struct index index = object_index(cat);
+	struct found found = { .sure = false };
+	bool there = index.find(index.ctx, 1, h, &found) == 0;
+	*ret_sure = found.sure;
+	return there;
+}
+
+static int insert_alike(struct cat_txn *txn, void *arg, struct error *err)
+{
+	const struct hash *both = arg;
+	struct place p = { 1, 77, 10, OBJECT_CHUNK };
+	(void)err;
+	is_int(object_insert(txn, 1, &both[0], &p, 0), 1, "an object");
+	is_int(object_insert(txn, 1, &both[0], &p, 0), 0, "is known");
+	is_int(object_insert(txn, 1, &both[1], &p, 0), -EEXIST, "another one whose hash begins alike is not it, and is refused");
+	is_int(object_ref(txn, 1, &both[1]), -EEXIST, "nothing refers to it");
+	is_int(object_take(txn, 2, &both[1], 1), ERR_STALE, "nor borrows it");
+	is_int(object_ref(txn, 1, &both[0]), 0, "the first one is referred to");
+	return 0;
+}
+
+/* As format 1 wrote it: what the row begins with. */
+static int forget_rest(struct cat_txn *txn, void *arg, struct error *err)
+{
+	const struct hash *both = arg;
+	struct key k;
+	struct bytes value;
+	struct record r = { .len = 20 };
+	(void)err;
+	key_start(&k);
+	key_u32(&k, 1);
+	key_bytes(&k, both->b, 16);
+	if (db_get(txn, DB_OBJECT, &k, &value) || value.len != 36)
+		return -EIO;
+	memcpy(r.data, value.data, 20);
+	r.data[0] = (uint8_t)((r.data[0] & 15) | 1 << 4);
+	return db_put(txn, DB_OBJECT, &k, &r);
+}
+
+static int move_it(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct place from = { 1, 77, 10, OBJECT_CHUNK }, to = { 1, 99, 10, OBJECT_CHUNK };
+	(void)err;
+	return object_move(txn, 1, arg, &from, &to);
+}
+
+static int remove_it(struct cat_txn *txn, void *arg, struct error *err)
+{
+	(void)err;
+	int r = object_unref(txn, 1, arg);
+	return r ? r : object_remove(txn, 1, arg);
+}
+
+static void test_hashes_alike(void)
+{
+	struct hash both[2] = { hash_at(90009), hash_at(90009) };
+	struct object_row row;
+	struct cat_txn *txn;
+	bool sure;
+	both[1].b[20] ^= 1;
+	is_int(cat_write(cat, insert_alike, both, NULL), 0, "both are tried");
+	ok(finds(&both[0], &sure) && sure, "the index is sure of the first");
+	ok(!finds(&both[1], &sure), "and has not the other");
+	is_int(cat_write(cat, forget_rest, both, NULL), 0, "a row of format 1");
+	ok(finds(&both[0], &sure) && !sure, "is found, but not believed");
+	ok(cat_begin(cat, &txn, NULL) == 0 && object_get(txn, 1, &both[0], &row) == 0 && row.refs == 1 && row.place.offset == 77,
+	   "all of it is read");
+	cat_end(&txn);
+	is_int(cat_write(cat, move_it, both, NULL), 0, "it is moved");
+	ok(finds(&both[0], &sure) && sure && !finds(&both[1], &sure), "and is as good as a new one");
+	is_int(cat_write(cat, remove_it, both, NULL), 0, "and removed");
+}
+
 /* Borrowed by 2 from 1, and by 3 from 2: which is from 1 too. */
 static int borrowing(struct cat_txn *txn, void *arg, struct error *err)
 {
@@ -682,6 +757,7 @@ int main(void)
 		bail("%s", err.text);
 	test_random_steps();
 	test_promises();
+	test_hashes_alike();
 	test_many();
 	catalog_close(cat);
 	return done_testing();

@@ -276,7 +276,7 @@ static int find_late(void *ctx, uint32_t domain, const struct hash *h, struct fo
 	struct late *l = ctx;
 	if (l->times > 0) {
 		l->times--;
-		*ret = (struct found){ .place = l->old, .domain = domain };
+		*ret = (struct found){ .place = l->old, .domain = domain, .sure = true };
 		return 0;
 	}
 	return l->real.find(l->real.ctx, domain, h, ret);
