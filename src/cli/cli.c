@@ -50,6 +50,12 @@ int exit_code_of(int code)
 	}
 }
 
+int complain_of_usage(const struct error *err)
+{
+	int code = complain_of(err);
+	return err->code == -EINVAL ? EXIT_USAGE : code;
+}
+
 int complain_of(const struct error *err)
 {
 	complain("%s", err->text);

@@ -47,6 +47,8 @@ void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The sentence of err, and the exit code for it. */
 int complain_of(const struct error *);
+/* The same, of what was said on the command line and nothing else: a name or value that cannot be is wrong usage. */
+int complain_of_usage(const struct error *);
 int exit_code_of(int code);
 
 /* Print a text to standard output; an exit code (a full disk, a closed pipe: EXIT_REFUSED). */

@@ -54,7 +54,7 @@ static int run(int argc, char **argv)
 	if (!r && getenv(TEST_CLOCK_VARIABLE))
 		r = test_clock_allow(store, &err);
 	if (r)
-		return complain_of(&err);
+		return complain_of_usage(&err);
 	/* Other users reach the socket through it; its folders are closed to them. */
 	if (chmod(store, 0711))
 		complain("other users cannot attach to %s: %s", store, strerror(errno));

@@ -118,7 +118,7 @@ static int run(int argc, char **argv)
 	}
 	buf_adds(&text, "");
 	if (ask(operands.items[0], &q, &text, &err))
-		return complain_of(&err);
+		return complain_of_usage(&err);
 	if (q.json)
 		to_json(text.data, &json);
 	return print_text(q.json ? json.data : text.data);

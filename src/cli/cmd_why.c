@@ -39,26 +39,61 @@ static void to_json(const char *text, struct buf *ret)
 	buf_adds(ret, "\n]\n");
 }
 
+struct wanted {
+	const char *path; /* in the mount; "": all */
+	const char *pid;  /* NULL: all */
+};
+
+static bool is_wanted(const char *line, const struct wanted *w)
+{
+	unsigned len, n = (unsigned)strlen(w->path);
+	const char *pid = why_field(line, WHY_PID, &len);
+	if (w->pid && (len != strlen(w->pid) || memcmp(pid, w->pid, len)))
+		return false;
+	const char *path = why_field(line, WHY_PATH, &len);
+	return !n || (len >= n && memcmp(path, w->path, n) == 0 && (len == n || path[n] == '/'));
+}
+
+static void pick(const char *text, const struct wanted *w, struct buf *ret)
+{
+	buf_adds(ret, "");
+	for (size_t n; *text; text += n) {
+		n = strcspn(text, "\n");
+		n += text[n] == '\n';
+		if (!isdigit((unsigned char)*text) || is_wanted(text, w))
+			buf_add(ret, text, (unsigned)n);
+	}
+}
+
 static int run(int argc, char **argv)
 {
 	bool json = false;
+	struct wanted wanted = { "", NULL };
 	const struct option_spec options[] = {
+		{ .name = "pid", .kind = OPTION_TEXT, .value = &wanted.pid, .arg = "PID", .help = "only what this process was refused" },
 		{ .name = "json", .kind = OPTION_FLAG, .value = &json, .help = "print JSON" },
 		{ .name = NULL },
 	};
 	struct operands operands;
 	struct error err;
 	AUTO_FREE struct mount_entry *mount = malloc(sizeof *mount);
-	AUTO_BUF struct buf text = BUF_INIT, out = BUF_INIT;
+	AUTO_BUF struct buf all = BUF_INIT, text = BUF_INIT, out = BUF_INIT;
 
 	int code = command_parse(&command_why, options, argc, argv, 0, 1, &operands);
 	if (code >= 0)
 		return code;
-	if (!mount || inside_mount(operands.count ? operands.items[0] : ".", mount, &err))
+	if (wanted.pid && (!*wanted.pid || wanted.pid[strspn(wanted.pid, "0123456789")])) {
+		complain("--pid takes the number of a process");
+		return EXIT_USAGE;
+	}
+	AUTO_FREE char *inside = NULL;
+	if (!mount || inside_where(operands.count ? operands.items[0] : ".", mount, &inside, &err))
 		return complain_of(&err);
+	wanted.path = operands.count ? inside : "";
 	AUTO_FREE char *why = path_join(mount->dir, ".why");
-	if (read_text(why, &text, &err))
+	if (read_text(why, &all, &err))
 		return complain_of(&err);
+	pick(all.data, &wanted, &text);
 	if (json)
 		to_json(text.data, &out);
 	return print_text(json ? out.data : text.data);
@@ -68,6 +103,7 @@ const struct command command_why = {
 	.name = "why",
 	.operands = "[PATH]",
 	.summary = "show what was refused to you lately, and why",
-	.text = "Prints the file .why of the mount that PATH (or the current folder) lies in.",
+	.text = "Prints the file .why of the mount that PATH (or the current folder) lies in;\n"
+		"with PATH only what is about it and what lies in it, be it there or not.",
 	.run = run,
 };

@@ -55,6 +55,23 @@ int inside_mount(const char *path, struct mount_entry *ret, struct error *err)
 	return r;
 }
 
+int inside_where(const char *path, struct mount_entry *mount, char **ret, struct error *err)
+{
+	AUTO_FREE char *resolved = realpath(path, NULL);
+	if (!resolved)
+		resolved = resolve_parent(path);
+	if (!resolved)
+		return fail_errno(err, "cannot find %s", path);
+	int r = mount_holding(resolved, mount);
+	if (r || strcmp(mount->type, MOUNT_TYPE))
+		return fail(err, -ENOENT, "%s does not lie in a mount of imagefs", path);
+	size_t n = strlen(mount->dir);
+	*ret = strdup(resolved + n + (resolved[n] == '/'));
+	if (!*ret)
+		abort();
+	return 0;
+}
+
 int read_text(const char *path, struct buf *ret, struct error *err)
 {
 	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);

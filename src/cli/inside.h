@@ -15,6 +15,9 @@ int path_resolve(const char *path, char **ret, struct error *err) MUST_USE;
 /* The mount of imagefs that a path lies in; -ENOENT with a sentence when it lies in none. */
 int inside_mount(const char *path, struct mount_entry *ret, struct error *err) MUST_USE;
 
+/* The same, of what may not be there; and where in the mount it is, "" for its root. Caller frees. */
+int inside_where(const char *path, struct mount_entry *mount, char **ret, struct error *err) MUST_USE;
+
 /* "DIR/NAME", caller frees. */
 char *path_join(const char *dir, const char *name);
 

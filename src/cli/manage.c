@@ -119,7 +119,7 @@ static int ask_and_print(const char *store, const struct store_job *job, enum ma
 	struct sink sink = report_sink(&report);
 	int r = ask(store, job, &sink, &err);
 	report_end(&report);
-	int code = r ? complain_of(&err) : report.facts.len || report.is_table ? report_print(&report) : EXIT_DONE;
+	int code = r ? complain_of_usage(&err) : report.facts.len || report.is_table ? report_print(&report) : EXIT_DONE;
 	report_free(&report);
 	return code;
 }

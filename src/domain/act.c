@@ -68,6 +68,33 @@ void act_path_image(struct act *a, struct cat_txn *txn, const struct image *i)
 	a->owner = i->owner;
 }
 
+/* ---- aliases */
+
+#define SHELF_LOOKED_AT 10000u /* images: a shelf with more is not walked for this */
+
+struct aliases {
+	const char *target;
+	char *detail;
+	size_t room;
+};
+
+static int note_alias(void *ctx, const struct image *i)
+{
+	struct aliases *s = ctx;
+	size_t len = strlen(s->detail);
+	if (i->kind == KIND_ALIAS && strcmp(i->target, s->target) == 0 && len < s->room)
+		snprintf(s->detail + len, s->room - len, "%sthe alias %s leads nowhere now", len ? "; " : "", i->name);
+	return 0;
+}
+
+int act_tell_aliases(struct act *a, struct cat_txn *txn, const struct shelf *shelf, const char *name)
+{
+	struct aliases s = { name, a->detail, sizeof a->detail };
+	uint64_t n;
+	int r = image_count(txn, shelf, &n);
+	return r || n > SHELF_LOOKED_AT ? r : image_each(txn, shelf, 0, note_alias, &s);
+}
+
 int act_log(struct cat_txn *txn, const struct act *a)
 {
 	if (!a->operation || a->not_logged)

@@ -66,4 +66,7 @@ int account_take(struct cat_txn *, const struct who *, struct account *, const c
 void act_path_image(struct act *, struct cat_txn *, const struct image *);
 void act_tell_text(struct act *);
 
+/* For fn: this image leaves its name; the detail says which aliases lead nowhere now. */
+int act_tell_aliases(struct act *, struct cat_txn *, const struct shelf *, const char *name) MUST_USE;
+
 #endif

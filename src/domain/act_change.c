@@ -92,7 +92,7 @@ static int write_setting(struct cat_txn *txn, struct image *i, enum setting_key 
 {
 	char kept[SETTING_MAX + 1];
 	if (len >= SETTING_MAX)
-		return fail(err, -EFBIG, "%s can have at most %d bytes", setting_name(key), SETTING_MAX - 1);
+		return setting_too_long(key, err);
 	memcpy(kept, value, len);
 	kept[len] = 0;
 	if (strlen(kept) != len)
@@ -205,6 +205,8 @@ static int rename_row(struct cat_txn *txn, struct act *a, const struct shelf *fr
 		return r;
 	snprintf(i.name, sizeof i.name, "%s", a->new_name);
 	snprintf(a->detail, sizeof a->detail, "-> %s", a->new_name);
+	if (i.kind == KIND_IMAGE && !from->trash && (r = act_tell_aliases(a, txn, from, a->name)))
+		return r;
 	i.changed = clock_real();
 	act_shelf_changed(a, seers_on(from, &i), from, a->name);
 	act_shelf_changed(a, seers_on(to, &i), to, a->new_name);
@@ -228,7 +230,7 @@ static int scratch_to_setting(struct cat_txn *txn, struct act *a, struct image *
 {
 	enum setting_key key = setting_by_name(a->new_name, (enum image_type)i->shelf.type);
 	if (!a->text)
-		return fail(err, -EINVAL, "%s can have at most %d bytes", a->new_name, SETTING_MAX - 1);
+		return setting_too_long(key, err);
 	struct disk_row row;
 	int r = write_setting(txn, i, key, a->text, a->len, a->who->restores, err);
 	if (!r)

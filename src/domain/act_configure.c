@@ -169,7 +169,8 @@ static int take_accept(const struct account_change *c, const char *value, struct
 	while (next_word(&value, word, sizeof word)) {
 		int r = account_find(c->txn, word, &other);
 		if (r)
-			return r == -ENOENT ? fail(err, -EINVAL, "accept is \"all\", or names of accounts; there is no account %s", word) : r;
+			return r == -ENOENT ? fail(err, -EINVAL, "accept is \"all\", or names of accounts that there are; there is no "
+							     "account %s (yet)", word) : r;
 		if (len + strlen(word) + 2 > sizeof accept)
 			return fail(err, -EINVAL, "these are more accounts than can be named: accept all takes from everybody");
 		len += (size_t)snprintf(accept + len, sizeof accept - len, "%s%s", len ? " " : "", word);
@@ -224,7 +225,19 @@ static int each_line(const char *text, int (*take)(void *ctx, const char *key, c
 static int region_line(void *ctx, const char *key, const char *value, struct error *err) { return take_region(ctx, key, value, err); }
 static int account_line(void *ctx, const char *key, const char *value, struct error *err) { return take_account(ctx, key, value, err); }
 
-int region_take(struct region *g, const char *text, struct error *err) { return each_line(text, region_line, g, err); }
+/* Storage is free in the mainland only. */
+int region_take(struct region *g, const char *text, struct error *err)
+{
+	const struct region before = *g;
+	int r = each_line(text, region_line, g, err);
+	if (r || g->mainland)
+		return r;
+	if (g->free_storage && g->free_storage != before.free_storage)
+		return fail(err, -EINVAL, "free storage is for regions of the mainland: %s is not one (mainland no)", g->name[0] ? g->name : "this");
+	if (before.mainland)
+		g->free_storage = 0;
+	return 0;
+}
 
 int account_take(struct cat_txn *txn, const struct who *w, struct account *c, const char *text, struct error *err)
 {

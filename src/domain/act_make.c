@@ -291,7 +291,10 @@ static int make_upload(struct cat_txn *txn, struct act *a, struct image *i, stru
 	int r;
 	if (strlen(a->name) > 255)
 		return -ENAMETOOLONG;
-	if (i->shelf.type == TYPE_INSTANCE && (r = scratch_check_beside(i, a->name, err)))
+	r = scratch_check_slip(i, a->name, err);
+	if (!r && i->shelf.type == TYPE_INSTANCE)
+		r = scratch_check_beside(i, a->name, err);
+	if (r)
 		return r;
 	if (i->disk || a->name[0] == '.' || (i->shelf.type == TYPE_INSTANCE && strcmp(a->name, "disk"))) {
 		if (strcmp(a->name, "disk") == 0 && (i->used || strcmp(image_disk_name(i), "disk") == 0))

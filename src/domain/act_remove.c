@@ -65,6 +65,8 @@ static int delete_image(struct cat_txn *txn, struct act *a, struct image *i, str
 	if (i->shelf.type == TYPE_INSTANCE && (r = runs_pause(txn, i)))
 		return r;
 	act_path_image(a, txn, i);
+	if ((r = act_tell_aliases(a, txn, &i->shelf, i->name)))
+		return r;
 	gone.node = cat_next(txn, COUNTER_NODE);
 	r = trash_name(txn, &trash, i->name, gone.name);
 	if (r)

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "domain/names.h"
@@ -33,7 +34,7 @@ static int is_complete(struct cat_txn *txn, const struct image *i, struct error 
 		   support || guide ? "it" : "them", support ? "guide" : "support");
 	if (!support || !guide)
 		return 0;
-	if (strcmp(value, "byol\n") == 0) {
+	if (strcasecmp(value, "byol\n") == 0) {
 		(void)fail(why, -EINVAL, "%s has license byol: a licence that you bring cannot be passed on", i->name);
 		return 0;
 	}

@@ -8,7 +8,7 @@
 #include "catalog/image.h"
 #include "catalog/region.h"
 
-/* 1-60 characters of UTF-8, at most 160 bytes, no leading dot, no '@', '/' or control character: 0 or -EINVAL. */
+/* 1-60 characters of UTF-8, at most 160 bytes, no leading dot, no '@', '/' control character, or one that is not seen: 0 or -EINVAL. */
 int name_check_image(const char *name, struct error *err) MUST_USE;
 
 /* 1-32 of a-z 0-9 . _ -, no leading dot: for regions and accounts. */

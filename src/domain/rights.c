@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "catalog/account.h"
 #include "catalog/share_tab.h"
@@ -20,7 +21,7 @@ static int gather_terms(struct cat_txn *txn, struct facts *f)
 {
 	struct terms t;
 	int r = terms_get(txn, f->image, &t);
-	f->byol = strcmp(t.license, "byol") == 0;
+	f->byol = strcasecmp(t.license, "byol") == 0; /* stores of before have it in any case */
 	f->charged = t.unit != PRICE_NONE || terms_have_windows(&t);
 	return r;
 }

@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "domain/settings.h"
 
@@ -72,4 +73,40 @@ int scratch_check_beside(const struct image *i, const char *name, struct error *
 	return fail(err, -EINVAL, "only `disk` writes the disk of an instance, and %s is none of its settings: copy to %s/disk, or make an "
 		    "image (mkdir REGION/custom/NAME) for this file. (When an image is copied that is not available yet, wait until it is.)",
 		    name, i->name);
+}
+
+/* Without one character of either, or with two that changed places, or one for another, they are the same. Case does not count. */
+static bool is_near(const char *a, const char *b)
+{
+	size_t n = strlen(a), m = strlen(b), same = 0;
+	while (same < n && same < m && tolower((unsigned char)a[same]) == tolower((unsigned char)b[same]))
+		same++;
+	a += same;
+	b += same;
+	if (!*a || !*b)
+		return n + 1 >= m && m + 1 >= n;
+	bool changed = tolower((unsigned char)a[0]) == tolower((unsigned char)b[1]) && tolower((unsigned char)a[1]) == tolower((unsigned char)b[0]);
+	return strcasecmp(a + 1, b) == 0 || strcasecmp(a, b + 1) == 0 || strcasecmp(a + 1, b + 1) == 0 ||
+	       (changed && strcasecmp(a + 2, b + 2) == 0);
+}
+
+/* Of short words nearly everything is near: of these, only what is longer, or in another case. */
+static bool is_slip(const char *name, const char *word)
+{
+	size_t n = strlen(name), m = strlen(word);
+	if (strcmp(name, word) == 0)
+		return false;
+	if (m > 3)
+		return is_near(name, word);
+	return strcasecmp(name, word) == 0 || (n == m + 1 && is_near(name, word) && strspn(name, word) == n);
+}
+
+int scratch_check_slip(const struct image *i, const char *name, struct error *err)
+{
+	for (int k = 1; k < SET_MAX_; k++) {
+		const char *word = setting_name((enum setting_key)k);
+		if (k != SET_REVIEW && setting_by_name(word, (enum image_type)i->shelf.type) && is_slip(name, word))
+			return fail(err, -EINVAL, "there is no setting %s: did you mean %s? (A disk is uploaded by another name.)", name, word);
+	}
+	return 0;
 }

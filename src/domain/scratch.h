@@ -16,4 +16,7 @@ bool scratch_is_link(const char *name);
 /* May a file of this name be made in the directory of this instance? 0 or -EINVAL with a sentence. */
 int scratch_check_beside(const struct image *instance, const char *name, struct error *err) MUST_USE;
 
+/* Is this a setting's name with a slip in it (oss, licence)? 0 or -EINVAL with a sentence: no upload is meant by that. */
+int scratch_check_slip(const struct image *, const char *name, struct error *err) MUST_USE;
+
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/hash.h"
 
@@ -86,13 +87,42 @@ static int check_price(const char *v, struct error *err)
 	return 0;
 }
 
-static int check_one(enum setting_key key, const char *v, struct error *err)
+/* Each of these means something here: a word that nobody knows would be a licence without a fee, and without a rule. */
+static int check_license(char *v, struct error *err)
+{
+	static const char *const known[] = { "windows", "byol" };
+	for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+		if (strcasecmp(v, known[i]) == 0) {
+			memcpy(v, known[i], strlen(known[i]));
+			return 0;
+		}
+	return fail(err, -EINVAL, "license is windows, or byol (you bring your own); an image without a licence has none (rm license)");
+}
+
+/* Others have other names for these. A value has room for the name. */
+static int check_arch(char *v, unsigned *len, struct error *err)
+{
+	static const struct { const char *alias, *name; } known[] = {
+		{ "amd64", "x86_64" }, { "x86-64", "x86_64" }, { "x64", "x86_64" }, { "arm64", "aarch64" }, { "x86", "i386" },
+		{ "i486", "i386" }, { "i586", "i386" }, { "i686", "i386" },
+	};
+	int r = check_word("arch", "x86_64, i386 or aarch64", v, err);
+	for (size_t i = 0; i < sizeof known / sizeof known[0] && !r; i++)
+		if (strcasecmp(v, known[i].alias) == 0) {
+			*len = (unsigned)strlen(known[i].name);
+			memcpy(v, known[i].name, *len + 1);
+			return 0;
+		}
+	return r;
+}
+
+static int check_one(enum setting_key key, char *v, unsigned *len, struct error *err)
 {
 	struct hash h;
 	switch (key) {
 	case SET_OS: return check_os(v, err);
-	case SET_ARCH: return check_word("arch", "x86_64, i386 or aarch64", v, err);
-	case SET_LICENSE: return check_word("license", "byol", v, err);
+	case SET_ARCH: return check_arch(v, len, err);
+	case SET_LICENSE: return check_license(v, err);
 	case SET_PRICE: return check_price(v, err);
 	case SET_SIZE: return check_size(v, err);
 	case SET_SHA256:
@@ -109,10 +139,17 @@ static unsigned characters(const char *v, unsigned len)
 	return n;
 }
 
+int setting_too_long(enum setting_key key, struct error *err)
+{
+	if (key == SET_DESCRIPTION)
+		return fail(err, -EINVAL, "description has at most 256 characters");
+	return fail(err, -EFBIG, "%s can have at most %d bytes", setting_name(key), SETTING_MAX - 1);
+}
+
 int setting_check(enum setting_key key, char *value, unsigned *len, struct error *err)
 {
 	if (*len > SETTING_MAX - 1)
-		return fail(err, -EFBIG, "%s can have at most %d bytes", setting_name(key), SETTING_MAX - 1);
+		return setting_too_long(key, err);
 	while (*len && (value[*len - 1] == '\n' || value[*len - 1] == ' ' || value[*len - 1] == '\t'))
 		(*len)--;
 	value[*len] = 0;
@@ -122,8 +159,8 @@ int setting_check(enum setting_key key, char *value, unsigned *len, struct error
 		return fail(err, -EINVAL, "%s is UTF-8 text%s without control characters", setting_name(key),
 			    table[key].lines ? "" : " of one line");
 	if (key == SET_DESCRIPTION && characters(value, *len) > 256)
-		return fail(err, -EINVAL, "description has at most 256 characters");
-	int r = check_one(key, value, err);
+		return setting_too_long(key, err);
+	int r = check_one(key, value, len, err);
 	if (r)
 		return r;
 	value[(*len)++] = '\n';

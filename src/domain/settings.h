@@ -31,4 +31,7 @@ bool setting_is_computed(const char *name);
  * sentence. *len is changed. `value` has room for SETTING_MAX + 1. An empty value is allowed: it clears. */
 int setting_check(enum setting_key, char *value, unsigned *len, struct error *err) MUST_USE;
 
+/* The refusal of a value that is longer than it may be: one limit in all ways in. */
+int setting_too_long(enum setting_key, struct error *err) MUST_USE;
+
 #endif

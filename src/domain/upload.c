@@ -29,6 +29,7 @@
 #include "domain/replace.h"
 #include "domain/rights.h"
 #include "domain/runs.h"
+#include "domain/scratch.h"
 #include "domain/start.h"
 #include "domain/start.h"
 #include "domain/names.h"
@@ -444,9 +445,14 @@ static int settle_alone(struct settle *s, struct disk *disk, enum upload_end end
 	s->take_over = !d.is_main;
 	if (is_upload(&d, name, disk_size(disk), disk_dirty(disk), end))
 		return settle_beside(s, &d, disk, end, err);
-	if (!d.is_main && d.image.used && d.image.shelf.type != TYPE_INSTANCE && upload_replaces(&d.image, name, disk_size(disk)))
+	if (d.is_main || d.image.shelf.type == TYPE_INSTANCE || !name[0])
+		return 0;
+	if (d.image.used && upload_replaces(&d.image, name, disk_size(disk)))
 		return fail(err, -EPERM, "%s has its disk, and it has been used: make another image", d.image.name);
-	return 0;
+	if (scratch_is_name(name) || !disk_size(disk))
+		return 0;
+	return fail(err, -EINVAL, "%s is neither a setting of %s nor as large as a disk: it lies beside the disk and does nothing; remove it", name,
+		    d.image.name);
 }
 
 int upload_settle(struct service *s, const struct who *w, uint64_t disk_node, enum upload_end end, struct error *err)

@@ -253,7 +253,7 @@ static int write_setting(struct ask *a, struct file *f, const char *data, size_t
 	if (f->lost)
 		return fail(&a->err, -EIO, "the daemon was restarted in the middle of this text: write it again");
 	if (offset > f->text.len || offset + size > SETTING_MAX)
-		return fail(&a->err, -EFBIG, "a setting can have at most %d bytes", SETTING_MAX - 1);
+		return setting_too_long((enum setting_key)node_slot(f->node), &a->err);
 	struct who writer = judged(a, f);
 	AUTO_BUF struct buf old = BUF_INIT;
 	buf_add(&old, f->text.data, f->text.len);

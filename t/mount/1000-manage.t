@@ -35,8 +35,8 @@ exits 1 'the same name again' 'already' alice imagefs account add "$STORE" bob
 exits 1 'a uid that is taken' 'another account, alice' alice imagefs account add "$STORE" eve --uid carol --uid alice
 exits 3 'made none of it' 'no account eve' alice imagefs account show "$STORE" eve
 exits 2 'a user that there is not' 'no user nobodyatall' alice imagefs account add "$STORE" eve --uid nobodyatall
-exits 1 'a bad key' 'no setting colour' alice imagefs account set "$STORE" bob colour red
-exits 1 'a bad value' 'yes or no' alice imagefs account set "$STORE" bob vendor no operator perhaps
+exits 2 'a bad key' 'no setting colour' alice imagefs account set "$STORE" bob colour red
+exits 2 'a bad value' 'yes or no' alice imagefs account set "$STORE" bob vendor no operator perhaps
 is 'changed nothing' "$(alice imagefs account show "$STORE" bob --json | jq -r .vendor)" yes
 exits 3 'a name that there is not' 'no account nobody' alice imagefs account set "$STORE" nobody vendor no
 exits 2 'a key without its value' 'no value' alice imagefs account set "$STORE" bob vendor
@@ -68,7 +68,7 @@ ok 'shows' wait_until 2 bob grep -qx 'zones eu-1 eu-2' "$B/eu-west/.region"
 ok 'is changed' alice imagefs region set "$STORE" eu-west zones eu-3 free-storage 5
 is 'as told' "$(bob imagefs region show "$STORE" eu-west --json | jq -c '[.zones, ."free-storage", .copy]')" '["eu-3",5,"no"]'
 for bad in -1 +1 5G '' 99999999999999999999; do
-	exits 1 "free-storage \"$bad\"" 'number of bytes' alice imagefs region set -- "$STORE" eu-west free-storage "$bad"
+	exits 2 "free-storage \"$bad\"" 'number of bytes' alice imagefs region set -- "$STORE" eu-west free-storage "$bad"
 done
 ok 'goes' alice imagefs region remove "$STORE" eu-west
 ok 'everywhere' wait_until 2 bob test ! -e "$B/eu-west"
@@ -105,14 +105,14 @@ is 'shows' "$(bob grep accept "$B/.account")" 'accept '
 ok 'of everybody' write bob "$B/.account" 'accept all'
 ok 'by its own name, too' write bob "$B/accounts/bob/.account" 'accept carol'
 is 'the file can be written, it says' "$(bob stat -c %a "$B/.account")" 644
-exits 1 'an account that there is not' 'no account eve' bob imagefs account set "$STORE" bob accept 'alice eve'
+exits 2 'an account that there is not' 'no account eve' bob imagefs account set "$STORE" bob accept 'alice eve'
 exits 6 'not for others' 'only operators' bob imagefs account set "$STORE" carol accept bob
 fails 'in a file' 'Invalid argument' write bob "$B/.account" 'accept all bob'
 printf 'accept all\nvendor no\n' >"$T/two"
 fails 'nothing else beside it' 'not permitted' bob bash -c 'cat "$2" > "$1"' _ "$B/.account" "$T/two"
 is 'so nothing of it' "$(bob grep -E 'accept|vendor' "$B/.account" | xargs)" 'vendor yes accept carol'
 like 'there is a reason' "$(bob tail -n 1 "$B/.why" | cut -f 5,6)" 'EPERM.only operators'
-exits 1 'nobody is called all' 'everybody' alice imagefs account add "$STORE" all
+exits 2 'nobody is called all' 'everybody' alice imagefs account add "$STORE" all
 
 begin 'files of operators'
 # written FILE LINE ERRNO-TEXT SENTENCE
@@ -174,7 +174,7 @@ fits ap-beijing 4
 ok 'set by command' alice imagefs policy set --account bob --region ap-beijing "$STORE" images-per-region 1 max-disk 1T
 fits ap-beijing 1
 is 'by both names' "$(bob grep max-disk "$B/ap-beijing/.policy")" 'max-disk 1T'
-exits 1 'a bad value' 'max-disk is a number' alice imagefs policy set "$STORE" images-per-region 1 max-disk x
+exits 2 'a bad value' 'max-disk is a number' alice imagefs policy set "$STORE" images-per-region 1 max-disk x
 is 'takes nothing of it' "$(scope)" '4 store'
 exits 3 'a region that there is not' 'no region nowhere' alice imagefs policy set --region nowhere "$STORE" max-disk 1T
 ok 'an operator in a mount can be limited, too' alice imagefs policy set --account alice "$STORE" images-per-region 7
