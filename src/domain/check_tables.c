@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #define PATIENCE 300000 /* ms without a line */
 #define LINE_SIZE 1024
 #define COPY_IN_MEMORY (UINT64_C(256) << 20)
+#define ROOM_LEFT (UINT64_C(64) << 20)
 
 struct listener {
 	struct check *check;
@@ -126,28 +128,29 @@ int check_tables(struct check *c, const char *program, int fd, bool *ret_readabl
 
 /* ---- the file */
 
-static int copy_to(struct check *c, int fd, int *ret, struct error *err)
+/* The catalog needs room for itself, all the time: a copy takes none that it may come to need. */
+static bool has_room(const struct check *c, uint64_t size)
 {
-	int r = catalog_copy_pages(c->service->catalog, fd, err);
-	if (r)
-		close(fd);
-	else
-		*ret = fd;
-	return r;
+	struct statvfs v;
+	return statvfs(c->service->dir, &v) == 0 && (uint64_t)v.f_bavail * v.f_frsize > size + ROOM_LEFT;
 }
 
 /* Where the disk has no room for it, one that is not large is kept in memory. */
 int check_copy(struct check *c, int *ret, struct error *err)
 {
 	struct cat_stat stat;
-	int fd = open(c->service->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	int r = fd < 0 ? fail_errno(err, "No temporary file can be made in %s", c->service->dir) : copy_to(c, fd, ret, err);
-	if (r != -ENOSPC && r != -EDQUOT)
-		return r;
 	cat_stat(c->service->catalog, &stat);
-	if (stat.used_bytes > COPY_IN_MEMORY)
-		return fail(err, r, "There is no room in %s for a copy of the catalog, which a check reads: it takes %llu bytes.",
+	bool on_disk = has_room(c, stat.used_bytes);
+	if (!on_disk && stat.used_bytes > COPY_IN_MEMORY)
+		return fail(err, -ENOSPC, "There is no room in %s for a copy of the catalog, which a check reads: it takes %llu bytes.",
 			    c->service->dir, (unsigned long long)stat.used_bytes);
-	fd = memfd_create("catalog", MFD_CLOEXEC);
-	return fd < 0 ? fail_errno(err, "No memory can be had for a copy of the catalog") : copy_to(c, fd, ret, err);
+	int fd = on_disk ? open(c->service->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600) : memfd_create("catalog", MFD_CLOEXEC);
+	if (fd < 0)
+		return fail_errno(err, "There is no temporary file for a copy of the catalog");
+	int r = catalog_copy_pages(c->service->catalog, fd, err);
+	if (r)
+		close(fd);
+	else
+		*ret = fd;
+	return r;
 }
