@@ -101,7 +101,7 @@ for path in accounts/alice/$R/custom/priv accounts/alice/$R/instances/vm account
 done
 row alice accounts/alice/$R/custom/priv ......
 row root accounts/alice/$R/custom/priv ...... PPPPIPPPPPPPPP
-row root accounts/alice/$R/instances/vm ...... PPPPIP.PPPPPPP
+row root accounts/alice/$R/instances/vm ...... PPPPIPPPPPPPPP
 begin 'her names in others places'
 for user in carol bob dave root; do
 	row $user $R/custom/priv NNNNNN NNNNNNNNNNNNNN
