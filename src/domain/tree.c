@@ -89,8 +89,7 @@ static int by_first_name(const char *name)
 	if (!suffix || strlen(suffix) != 7 || (size_t)(suffix - name) >= sizeof first)
 		return -1;
 	snprintf(first, sizeof first, "%.*s", (int)(suffix - name), name);
-	int f = tree_file_by_name(first);
-	return f >= 0 || first[0] != '.' ? f : tree_file_by_name(first + 1);
+	return tree_file_by_name(first);
 }
 
 bool tree_restored_file(const struct who *w, uint64_t dir, const char *name, uint64_t *ret)
@@ -98,7 +97,7 @@ bool tree_restored_file(const struct who *w, uint64_t dir, const char *name, uin
 	int f = tree_file_by_name(name);
 	if (f < 0)
 		f = by_first_name(name);
-	if (f < 0 || node_kind(dir) != NODE_REGION || !tree_has_file(w, dir, (enum tree_file)f))
+	if (f < 0 || !w->is_operator || node_kind(dir) != NODE_REGION || !tree_has_file(w, dir, (enum tree_file)f))
 		return false;
 	*ret = node_beside(dir, SLOT_FILE + (unsigned)f);
 	return true;

@@ -87,7 +87,7 @@ const char *tree_file_name(enum tree_file);
 int tree_file_by_name(const char *name);
 
 /* The generated file of a region that a program which restores it means by this name: its own, or one under which rsync writes it at first
- * (.NAME.XXXXXX). false: none. */
+ * (".list.aB3dEf"). Regions are made, and restored, by operators. false: none. */
 bool tree_restored_file(const struct who *, uint64_t dir, const char *name, uint64_t *ret);
 
 /* Find the row of an upload's name in an image directory: the disk number, or 0. */

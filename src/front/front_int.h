@@ -98,6 +98,8 @@ static inline uint64_t brought_key(uint64_t dir, const char *name)
 	return node_beside(dir, SLOT_REVIEWED) ^ (sum << 8 & 0xffffff00000000);
 }
 
+/* tree_restored_file(), for who asks: the first name is one to rsync alone. */
+bool restored_file(struct ask *, uint64_t dir, const char *name, uint64_t *ret);
 void note_restoring(struct ask *, uint64_t node); /* for who.restores, before an image, or something in it, is changed */
 
 bool front_is_written_elsewhere(struct front *, uint32_t conn, uint64_t disk); /* open for writing in another mount */

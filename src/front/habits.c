@@ -96,6 +96,12 @@ void habit_protects(struct habits *h, uint32_t pid, uint64_t image)
 		t->protects = true;
 }
 
+bool habit_is_rsync(uint32_t pid)
+{
+	char name[32];
+	return read_proc(pid, "comm", name, sizeof name) && strcmp(name, "rsync\n") == 0;
+}
+
 bool habit_is_ln(uint32_t pid)
 {
 	char name[32];

@@ -22,7 +22,7 @@
  * tar              has made an empty file where a link is to be         it is there, to tar, until it takes it away and makes the link
  * tar, borg        take a generated file of a region away, before they  the name is not there, to them, until they have made it: what they
  *                  write it                                             write is ignored, or is what was written to .policy
- * rsync            writes .NAME.XXXXXX, and renames it                  the same file has that name, too, to rsync
+ * rsync            is called rsync; writes .list.XXXXXX, and renames it the same file has that name, too, to rsync
  * rclone           asks for the size of what it has written             a file in which what is written is ignored has, to it, that size
  *
  * A rule fails toward the truth: whoever is not surely known is told what is so, and cp that is not recognised reads and writes, which is only
@@ -62,6 +62,7 @@ void habit_made(struct habits *, uint32_t pid, uint64_t image);
 void habit_protects(struct habits *, uint32_t pid, uint64_t image);
 bool habit_restores_image(struct habits *, uint32_t pid, uint64_t image);
 bool habit_is_ln(uint32_t pid); /* or nobody knows who it is */
+bool habit_is_rsync(uint32_t pid);
 void habit_fills(struct habits *, uint32_t pid, uint64_t image);
 struct hold;
 struct who;

@@ -60,8 +60,8 @@ static int may_open_text(struct ask *a, uint64_t node, int flags)
 	if ((flags & O_ACCMODE) == O_RDONLY)
 		return 0;
 	switch (file_kind_of(node)) {
-	case FILE_IS_TEXT: /* of a region: whoever restores one writes it, and it is ignored */
-		return node_kind(node) == NODE_REGION ? 0 : fail(&a->err, -EPERM, "this file is made when it is read");
+	case FILE_IS_TEXT: /* of a region: an operator who restores one writes it, and it is ignored */
+		return node_kind(node) == NODE_REGION && a->who.is_operator ? 0 : fail(&a->err, -EPERM, "this file is made when it is read");
 	case FILE_IS_CONFIG: return tree_may_configure(&a->who, node, &a->err);
 	default: break;
 	}
@@ -164,7 +164,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 	if (node_is_in_image(parent))
 		habit_fills(&a.view->habits, a.who.pid, node_number(parent));
 	note_restoring(&a, parent);
-	int r = tree_restored_file(&a.who, parent, name, &node)
+	int r = restored_file(&a, parent, name, &node)
 			? tree_attr(a.front->service, &a.who, node, &e, &a.err)
 			: act_create(a.front->service, &a.who, parent, name, &e, &a.err);
 	bool brought = !r && node_kind(e.node) == NODE_IMAGE && file_kind_of(e.node) == FILE_IS_IGNORED;

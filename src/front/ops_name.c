@@ -24,7 +24,7 @@ static int lookup_restored(struct ask *a, uint64_t parent, const char *name, str
 	uint64_t node;
 	if (is_brought(a, parent, name))
 		return tree_attr(a->front->service, &a->who, brought_node(parent, name), ret, &a->err);
-	if (name[0] != '.' || !tree_restored_file(&a->who, parent, name, &node))
+	if (!restored_file(a, parent, name, &node))
 		return 1;
 	if (tree_file_by_name(name) < 0)
 		return habit_has_name(&a->view->habits, a->who.pid, node, name)
@@ -263,7 +263,7 @@ void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	if (!ask_begin(&a, req, "unlink", parent, name))
 		return;
 	note_restoring(&a, parent);
-	bool generated = tree_restored_file(&a.who, parent, name, &node);
+	bool generated = restored_file(&a, parent, name, &node);
 	if (is_brought(&a, parent, name)) {
 		node = brought_key(parent, name);
 		generated = true;

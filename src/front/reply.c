@@ -124,6 +124,11 @@ static void add_why(void *ctx, const struct hold_why *w)
 
 void why_text(struct front *f, uint32_t uid, struct buf *ret) { hold_why_each(f->hold, uid, add_why, ret); }
 
+bool restored_file(struct ask *a, uint64_t dir, const char *name, uint64_t *ret)
+{
+	return name[0] == '.' && tree_restored_file(&a->who, dir, name, ret) && (tree_file_by_name(name) >= 0 || habit_is_rsync(a->who.pid));
+}
+
 void note_restoring(struct ask *a, uint64_t node)
 {
 	struct tree_disk d;
