@@ -434,11 +434,30 @@ static int do_mtime(struct cat_txn *txn, struct act *a, struct error *err)
 	if (i.shelf.type == TYPE_MARKETPLACE && i.published) /* what everybody sees does not change */
 		return 0;
 	row.mtime = a->time;
-	return disk_row_put(txn, &row);
+	r = disk_row_put(txn, &row);
+	if (r || !image_is_running(&i))
+		return r;
+	i.changed = clock_real(); /* the ctime of a server's disk moves with every change of it */
+	act_node_changed(a, seers_of(&i), node_image(i.node, SLOT_DIR), false);
+	return image_put(txn, &i);
+}
+
+/* What was written to it before has the time that is set now, too. */
+static int tell_disk(struct service *s, uint64_t number, int64_t mtime, struct error *err)
+{
+	struct disk *disk;
+	int r = disks_get(s->disks, number, &disk, err);
+	if (r)
+		return r;
+	if (disk_mtime(disk))
+		disk_set_mtime(disk, mtime);
+	disks_put(s->disks, &disk);
+	return 0;
 }
 
 int act_set_mtime(struct service *s, const struct who *w, uint64_t node, int64_t mtime, struct error *err)
 {
 	struct act a = { .service = s, .who = w, .fn = do_mtime, .node = node, .time = mtime };
-	return act_run(&a, err);
+	int r = act_run(&a, err);
+	return r || node_kind(node) != NODE_DISK ? r : tell_disk(s, node_number(node), mtime, err);
 }

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "catalog/meter_tab.h"
 #include "catalog/object_tab.h"
+#include "domain/upload.h"
 #include "domain/damage.h"
 
 /* Sorted copies of what the table wants to be given: hashes and places of the items that are to be known. */
@@ -144,6 +145,13 @@ static int release_holds(struct cat_txn *txn, uint64_t number)
 	return r == -ENOENT ? 0 : r;
 }
 
+/* Of an upload the row says when it was whole. */
+static bool is_running_disk(struct cat_txn *txn, const struct disk_row *row)
+{
+	struct image i;
+	return image_get(txn, row->image, &i) == 0 && i.disk == row->no && image_is_running(&i);
+}
+
 int disks_commit(struct cat_txn *txn, void *arg, struct error *err)
 {
 	struct disks_commit *c = arg;
@@ -176,6 +184,8 @@ int disks_commit(struct cat_txn *txn, void *arg, struct error *err)
 	row.size = f->size;
 	if (f->final)
 		row.overlay = f->overlay;
+	if (f->mtime && is_running_disk(txn, &row))
+		row.mtime = f->mtime;
 	if (f->final && c->final)
 		r = c->final->fn(txn, c->final, &row, err);
 	return r ? r : disk_row_put(txn, &row);

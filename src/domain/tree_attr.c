@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/num.h"
 #include "catalog/account.h"
 #include "domain/disks.h"
 #include "catalog/share_tab.h"
 #include "catalog/shelf_tab.h"
 #include "domain/rights.h"
 #include "domain/tree_int.h"
+#include "domain/upload.h"
 
 /* ---- what entries are made of ------------------------------------------------------------------------ */
 
@@ -203,6 +205,10 @@ static int ask_disk(const struct tree_ask *a, const struct image *i, const struc
 		return r;
 	e->size = disk_size(disk);
 	e->stored = row->stored + disk_overlay_stored(disk);
+	if (image_is_running(i) && disk_mtime(disk))
+		e->mtime = disk_mtime(disk);
+	if (image_is_running(i))
+		e->ctime = MAX(e->ctime, e->mtime);
 	if (!image_is_settled(i))
 		e->mtime = 0;
 	disks_put(a->service->disks, &disk);

@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -128,6 +129,9 @@ static int take_up(struct disk *d, const struct disk_conf *conf, struct error *e
 	if (r)
 		return r;
 	d->cut = overlay_cut(d->overlay);
+	atomic_store(&d->mtime, overlay_mtime(d->overlay));
+	if (d->n_splices && !d->mtime) /* a copy: nobody knows when */
+		disk_touch(d);
 	r = take_up_size(d, err);
 	if (r == 0)
 		r = overlay_drop_from(d->overlay, disk_chunks(d), err); /* a shrinking that was interrupted */
@@ -205,6 +209,24 @@ void disk_set_domain(struct disk *d, uint32_t domain) { d->domain = domain; }
 uint64_t disk_size(struct disk *d) { return atomic_load(&d->size); }
 struct map_root disk_root(struct disk *d) { return root_load(&d->root); }
 
+int64_t disk_mtime(struct disk *d) { return atomic_load(&d->mtime); }
+
+void disk_set_mtime(struct disk *d, int64_t mtime)
+{
+	atomic_store(&d->mtime, mtime);
+	overlay_set_mtime(d->overlay, mtime);
+}
+
+/* The clock is read without a system call, to a few milliseconds. Under data_lock. */
+void disk_touch(struct disk *d)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME_COARSE, &now);
+	int64_t mtime = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	if (atomic_load(&d->mtime) != mtime || overlay_mtime(d->overlay) != mtime)
+		disk_set_mtime(d, mtime);
+}
+
 bool disk_dirty(struct disk *d)
 {
 	WITH_RDLOCK(&d->data_lock);
@@ -277,6 +299,8 @@ int disk_grow(struct disk *d, uint64_t size, struct error *err)
 	int r = overlay_set_size(d->overlay, size, err);
 	if (r == 0)
 		atomic_store(&d->size, size);
+	if (r == 0)
+		disk_touch(d);
 	return r;
 }
 
@@ -310,6 +334,7 @@ static int shrink(struct disk *d, uint64_t size, struct error *err)
 		return r;
 	d->cut_since = MIN(d->cut_since, end);
 	atomic_store(&d->size, size);
+	disk_touch(d);
 	absorb_forget(d, end / CHUNK_SIZE, UINT64_MAX);
 	return overlay_drop_from(d->overlay, end / CHUNK_SIZE, err);
 }

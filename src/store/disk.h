@@ -51,6 +51,7 @@ struct fold {
 	const struct map_nodes *nodes;
 	struct map_root old, root;
 	uint64_t size;
+	int64_t mtime; /* as disk_mtime() */
 	bool final;    /* this fold left the overlay empty: map and size are the whole truth */
 	uint64_t overlay; /* final: number of the overlay that it takes all of, to be kept with the map; 0: none, or not all */
 	void *caller;  /* what disk_fold() was given; NULL in folds that happen by themselves */
@@ -100,6 +101,9 @@ void disk_set_domain(struct disk *, uint32_t domain); /* while it has no map and
 void disk_set_careful(struct disk *);
 
 struct map_root disk_root(struct disk *); /* of the map alone; complete only if !disk_dirty() */
+/* When it was changed last (by a write, zeros, a copy, another size), ns; 0: not since its map was committed. */
+int64_t disk_mtime(struct disk *);
+void disk_set_mtime(struct disk *, int64_t mtime);
 bool disk_dirty(struct disk *);           /* overlay or splices hold something */
 uint64_t disk_overlay_bytes(struct disk *);
 uint64_t disk_overlay_stored(struct disk *); /* the same without zeros: what it takes on the host */

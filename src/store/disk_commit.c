@@ -276,7 +276,7 @@ static int call_hook(struct job *j, struct error *err)
 	struct disk *d = j->d;
 	struct pack_writer *last = j->c->batch->writer;
 	struct fold f = {
-		.number = d->number, .domain = d->domain, .nodes = &j->nodes, .old = j->old, .root = j->root, .size = j->size,
+		.number = d->number, .domain = d->domain, .nodes = &j->nodes, .old = j->old, .root = j->root, .size = j->size, .mtime = atomic_load(&d->mtime),
 		.final = j->final, .caller = j->c->caller,
 	};
 	int r = 0;

@@ -398,6 +398,7 @@ static int note_locked(struct disk *d, const struct splice *s, uint64_t size, bo
 	int r = disk_grow(d, size, err);
 	if (r == 0)
 		r = add_splice(d, s, err);
+	disk_touch(d);
 	return r || from >= end ? r : clear_below(d, from, end, ret_any, err);
 }
 

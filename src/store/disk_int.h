@@ -144,6 +144,7 @@ struct disk {
 	struct root_cell root;     /* changed under write */
 	bool ready;                /* what was left in the folder has been taken up */
 	_Atomic bool fixed;        /* nothing but the map counts; changed under write */
+	_Atomic int64_t mtime;     /* 0: the catalog has it */
 	_Atomic uint64_t size;     /* raised under read, lowered under write */
 	uint64_t committed_size;   /* guarded by data_lock */
 	uint64_t cut;              /* effective: the map counts for nothing from here on; data_lock */
@@ -170,6 +171,7 @@ uint64_t disk_chunks(const struct disk *); /* of its size */
  * returns 0; no other lock may be held. */
 int disk_enter(struct disk *, bool writing, struct error *err) MUST_USE;
 void disk_leave(struct disk *);
+void disk_touch(struct disk *); /* it was changed now. Under data_lock */
 int disk_grow(struct disk *, uint64_t size, struct error *err) MUST_USE; /* under data_lock */
 
 /* --- disk_rest.c --- */

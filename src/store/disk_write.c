@@ -119,6 +119,7 @@ int write_now(struct disk *d, const void *buf, size_t len, uint64_t offset, stru
 		r = disk_grow(d, offset + n, err);
 		if (r == 0)
 			r = write_step(d, p, n, offset, err);
+		disk_touch(d); /* also when it failed: a part may be there */
 		disk_leave(d);
 		absorb_push(d);
 		if (r)
@@ -154,6 +155,7 @@ static int zero_step(struct disk *d, size_t len, uint64_t offset, struct error *
 	int r = is_hole(d, offset / CHUNK_SIZE, div_up(offset + len, CHUNK_SIZE), err);
 	if (r)
 		return r < 0 ? r : 0;
+	disk_touch(d);
 	return write_step(d, NULL, len, offset, err);
 }
 

@@ -122,6 +122,19 @@ int overlay_set_cut(struct overlay *o, uint64_t cut, struct error *err)
 	return header_set(o, BITS_AT_CUT, cut, err);
 }
 
+int64_t overlay_mtime(const struct overlay *o)
+{
+	return atomic_load(&o->there) ? (int64_t)le64toh(atomic_load(&o->header[LIVE_AT_MTIME / 8])) : 0;
+}
+
+/* The files may go meanwhile: then it is the caller's memory, or the catalog, that has it. */
+void overlay_set_mtime(struct overlay *o, int64_t mtime)
+{
+	WITH_RDLOCK(&o->files);
+	if (atomic_load(&o->there))
+		atomic_store(&o->header[LIVE_AT_MTIME / 8], htole64((uint64_t)mtime));
+}
+
 /* --- bits --- */
 
 bool overlay_empty(const struct overlay *o) { return atomic_load(&o->blocks) == 0; }

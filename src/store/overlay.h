@@ -38,6 +38,11 @@ uint64_t overlay_cut(const struct overlay *);
 int overlay_set_size(struct overlay *, uint64_t size, struct error *err) MUST_USE;
 int overlay_set_cut(struct overlay *, uint64_t cut, struct error *err) MUST_USE;
 
+/* When the disk was changed last, ns; 0: it has no files, so that is not known here. A note in memory that outlives the process: it costs no
+ * write. After a power cut it is when the bytes were. Any thread. */
+int64_t overlay_mtime(const struct overlay *);
+void overlay_set_mtime(struct overlay *, int64_t mtime);
+
 bool overlay_empty(const struct overlay *);               /* no bit set */
 uint64_t overlay_bytes(const struct overlay *);           /* blocks set, in bytes */
 uint64_t overlay_stored(struct overlay *);                /* what the bytes take on the host: zeros take nothing */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -223,6 +224,15 @@ static int check_found(struct overlay *o, struct error *err)
 	return overlay_new_life(o, err);
 }
 
+/* .live of another boot, or of an earlier version, does not say it. */
+static void find_mtime(struct overlay *o)
+{
+	struct stat st;
+	_Atomic uint64_t *mtime = &o->header[LIVE_AT_MTIME / 8];
+	if (atomic_load(mtime) == 0 && o->end_bits > 0 && fstat(o->data, &st) == 0)
+		atomic_store(mtime, htole64((uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec));
+}
+
 /* Who knows what the last process had synced, so the next sync makes a checkpoint. */
 static int take_up(struct overlay *o, struct error *err)
 {
@@ -240,6 +250,7 @@ static int take_up(struct overlay *o, struct error *err)
 	if (o->kept.broken == 0)
 		o->kept.broken = le64toh(atomic_load(&o->header[LIVE_AT_BROKEN / 8]));
 	atomic_store(&o->broken, (int)o->kept.broken);
+	find_mtime(o);
 	atomic_store(&o->data_new, true);
 	return 0;
 }

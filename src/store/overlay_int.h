@@ -34,6 +34,7 @@
 #define LIVE_MAGIC "imgfs-lv"
 #define LIVE_AT_BOOT 40 /* the rest is where .bits has it, but this: */
 #define LIVE_AT_BROKEN 80
+#define LIVE_AT_MTIME 88
 #define BOOT_SIZE 36u
 
 #define LOG_SIZE (4u << 20)

@@ -37,6 +37,7 @@ struct owner {
 	struct disk *disk;
 	pthread_mutex_t lock; /* guards what follows and root, size */
 	int commits, finals, holds, made, fail_times, fail_code;
+	int64_t mtime;
 	uint64_t overlay; /* that the last final commit took all of */
 	int stales, kept; /* times that something went away, times that nothing may */
 	bool collects;    /* there is always something that goes away before a commit, unless everything is kept */
@@ -105,6 +106,7 @@ static int commit(void *ctx, const struct fold *f, struct error *err)
 		return fail(err, ERR_STALE, "a kid does not exist");
 	o->root = f->root;
 	o->size = f->size;
+	o->mtime = f->mtime;
 	o->commits++;
 	o->finals += f->final;
 	o->made += (int)f->nodes->count;
@@ -1003,6 +1005,34 @@ static void test_lost_pages(void)
 	end_owner(&o);
 }
 
+static void test_times(void)
+{
+	static uint8_t buf[CHUNK_SIZE];
+	struct owner o;
+	struct error err;
+	new_owner(&o, 48);
+	fill(buf, sizeof buf);
+	is_int(disk_mtime(o.disk), 0, "of a disk that was never changed the catalog knows the time");
+	put(&o, buf, sizeof buf, 0);
+	int64_t t = disk_mtime(o.disk);
+	ok(t > 0, "a write is noted");
+	kill_disk(&o);
+	is_int(disk_mtime(o.disk), t, "for the next process, too");
+	must(disk_sync(o.disk, &err), &err);
+	is_int(disk_mtime(o.disk), t, "a sync is no change");
+	disk_set_mtime(o.disk, 5);
+	disk_close(o.disk);
+	open_disk(&o);
+	is_int(disk_mtime(o.disk), 5, "a time that is set is the time");
+	fold(&o);
+	is_int(o.mtime, 5, "and goes into the catalog with the bytes");
+	must(disk_zero(o.disk, 0, 4096, &err), &err);
+	ok(disk_mtime(o.disk) >= t, "zeros are a change");
+	must(disk_truncate(o.disk, 100, &err), &err);
+	ok(disk_mtime(o.disk) >= t, "and another size");
+	end_owner(&o);
+}
+
 /* Syncs until it is told of an error, like a server that has the same disk open. */
 struct taking {
 	struct owner *o;
@@ -1400,6 +1430,7 @@ int main(void)
 	test_failed_sync();
 	test_lost_pages();
 	test_trouble_shown();
+	test_times();
 	test_idle();
 	test_idle_in_a_hurry();
 	test_idle_beside_folds();
