@@ -24,14 +24,14 @@ anew() {
 	imagefs mount "$STORE" "$M" && [ -S "$STORE/socket" ] && ls "$M/ap-beijing" && umount "$M" && { rm -rf "$STORE"; imagefs init "$STORE"; }
 }
 new_store
-times 60 anew
+times 30 anew
 quiet 'umount, rm -r STORE, init STORE, mount' "$T/rounds"
 # Everything in the folder goes, and the folder stays.
 emptied() {
 	imagefs mount "$STORE" "$M" && [ -S "$STORE/socket" ] && umount "$M" && rm -rf "${STORE:?}"/* && imagefs init "$STORE"
 }
 [ -e "$STORE/imagefs.store" ] || { rm -rf "$STORE"; imagefs init "$STORE" >/dev/null; }
-times 60 emptied
+times 30 emptied
 quiet 'the same in a folder that stays' "$T/rounds"
 [ -e "$STORE/imagefs.store" ] || { rm -rf "$STORE"; imagefs init "$STORE" >/dev/null; }
 mount_store
@@ -46,7 +46,7 @@ test_mounts+=("$T/second")
 last() {
 	imagefs mount "$STORE" "$M" && imagefs mount "$STORE" "$T/second" && umount "$T/second" && imagefs umount "$M" && flock -n "$STORE/lock" true
 }
-times 60 last
+times 30 last
 quiet 'also when another one went just before' "$T/rounds"
 
 begin 'a daemon whose keeper is gone ends at once'
