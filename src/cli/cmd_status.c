@@ -26,7 +26,7 @@ static bool is_store(const char *path)
 static int facts_here(void *arg, struct service *service, const struct sink *sink, struct error *err)
 {
 	(void)arg;
-	return work_facts(service, sink, err);
+	return work_facts(service, true, sink, err);
 }
 
 static int status_of_store(const char *path, struct report *report, struct error *err)

@@ -81,6 +81,7 @@ static struct sink sink_to(struct sending *s)
 struct listing {
 	struct client *client;
 	bool all;
+	unsigned count;
 	struct buf facts; /* each with its NUL */
 };
 
@@ -102,6 +103,7 @@ static int list_mount(void *ctx, const struct conn *conn)
 	char name[PLACE_NAME_MAX + 1];
 	if (!l->all && conn->peer_uid != l->client->peer.uid)
 		return 0;
+	l->count++;
 	account_name(l->client->daemon->service, conn->account, name);
 	buf_addf(&l->facts, "mount: uid=%u account=%s allow-other=%s dir=%s", conn->peer_uid, name, conn->allow_other ? "yes" : "no",
 		 conn->dir);
@@ -113,6 +115,7 @@ static void tell_mounts(struct client *c, const struct sink *sink, bool all)
 {
 	struct listing listing = { .client = c, .all = all, .facts = BUF_INIT };
 	(void)sessions_each(front_sessions(c->daemon->front), list_mount, &listing);
+	sink_fact(sink, "mounts: %u", all ? sessions_live(front_sessions(c->daemon->front)) : listing.count);
 	for (size_t at = 0; at < listing.facts.len; at += strlen(listing.facts.data + at) + 1)
 		sink_fact(sink, "%s", listing.facts.data + at);
 	buf_free(&listing.facts);
@@ -128,13 +131,12 @@ int request_status(struct client *c, struct error *err)
 
 	int r = all ? 0 : service_account_of(c->daemon->service, c->peer.uid, &account, name, err);
 	if (r == 0)
-		r = work_facts(c->daemon->service, &sink, err);
+		r = work_facts(c->daemon->service, all, &sink, err);
 	if (r)
 		return r;
 	sink_fact(&sink, "daemon-pid: %d", (int)getpid());
 	sink_fact(&sink, "keeper-pid: %d", (int)getppid());
 	sink_fact(&sink, "lingers: %s", life_lingers(c->daemon->life) ? "yes" : "no");
-	sink_fact(&sink, "mounts: %u", sessions_live(front_sessions(c->daemon->front)));
 	tell_mounts(c, &sink, all);
 	return 0;
 }

@@ -35,10 +35,10 @@ void sink_facts(const struct sink *s, const char *lines)
 	}
 }
 
-int work_facts(struct service *service, const struct sink *s, struct error *err)
+int work_facts(struct service *service, bool all, const struct sink *s, struct error *err)
 {
 	AUTO_BUF struct buf facts = BUF_INIT;
-	int r = service_facts(service, &facts, err);
+	int r = service_facts(service, all, &facts, err);
 	if (r == 0 && facts.len)
 		sink_facts(s, facts.data);
 	return r;

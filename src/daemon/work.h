@@ -18,7 +18,7 @@ struct sink {
 void sink_fact(const struct sink *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sink_facts(const struct sink *, const char *lines); /* each line of a text of facts */
 
-int work_facts(struct service *, const struct sink *, struct error *err) MUST_USE;
+int work_facts(struct service *, bool all, const struct sink *, struct error *err) MUST_USE;
 int work_check(struct service *, bool read_data, const struct sink *, struct error *err) MUST_USE; /* "problems: N" among the facts */
 /* Before a store that nobody has open is opened for work_check(): can it be? false, with facts and lines: no. */
 int work_check_closed(const char *store, const struct sink *, bool *ret_open, struct error *err) MUST_USE;

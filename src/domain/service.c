@@ -450,7 +450,14 @@ static int count_image(void *ctx, const struct image *i)
 	return 0;
 }
 
-int service_facts(struct service *s, struct buf *ret, struct error *err)
+static void add_what_it_is(struct service *s, struct buf *ret)
+{
+	buf_addf(ret, "store: %s\nuuid: %s\nformat: %d\n", s->dir, s->uuid, STORE_FORMAT);
+	if (s->test_clock)
+		buf_addf(ret, "clock: test\n");
+}
+
+static int add_counts(struct service *s, struct buf *ret, struct error *err)
 {
 	struct cat_txn *txn;
 	struct cat_stat stat;
@@ -467,9 +474,6 @@ int service_facts(struct service *s, struct buf *ret, struct error *err)
 	if (r)
 		return r;
 	cat_stat(s->catalog, &stat);
-	buf_addf(ret, "store: %s\nuuid: %s\nformat: %d\n", s->dir, s->uuid, STORE_FORMAT);
-	if (s->test_clock)
-		buf_addf(ret, "clock: test\n");
 	for (int t = 0; t < TYPE_MAX_; t++)
 		if (t != TYPE_SHARED)
 			buf_addf(ret, "%s: %llu\n", type_name((enum image_type)t), (unsigned long long)counts[t]);
@@ -480,4 +484,10 @@ int service_facts(struct service *s, struct buf *ret, struct error *err)
 		 (unsigned long long)stat.used_bytes, (unsigned long long)stat.commits, (unsigned long long)total,
 		 (unsigned long long)space);
 	return 0;
+}
+
+int service_facts(struct service *s, bool all, struct buf *ret, struct error *err)
+{
+	add_what_it_is(s, ret);
+	return all ? add_counts(s, ret, err) : 0;
 }

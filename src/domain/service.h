@@ -90,8 +90,8 @@ bool service_uid_belongs(struct service *, uint32_t uid, uint32_t account);
 /* Bytes of the pool for df: in all, free. */
 int service_space(struct service *, uint64_t *ret_total, uint64_t *ret_free, struct error *err) MUST_USE;
 
-/* Facts for `imagefs status STORE`: `key: value` lines. */
+/* Facts for `imagefs status STORE`: `key: value` lines. Without `all` nothing that others change: how much there is tells of neighbours. */
 struct buf;
-int service_facts(struct service *, struct buf *ret, struct error *err) MUST_USE;
+int service_facts(struct service *, bool all, struct buf *ret, struct error *err) MUST_USE;
 
 #endif

@@ -80,7 +80,8 @@ static int take_disk(struct cat_txn *txn, struct act *a, struct image *instance,
 	snprintf(a->detail, sizeof a->detail, "from %s", path.data);
 	replace_note(txn, a->who, origin, a->detail, sizeof a->detail);
 	origin->used = true;
-	origin->last_used = instance->changed = clock_real();
+	note_use(origin, a->who);
+	instance->changed = clock_real();
 	r = disk_row_put(txn, &row);
 	if (!r)
 		r = image_put(txn, origin);

@@ -177,7 +177,8 @@ static int add_disk(const struct tree_ask *a, const struct image *i, struct buf 
 	if (i->shelf.type == TYPE_INSTANCE)
 		look_at_running(a, i, &size, &unfolded, text);
 	buf_addf(text, "virtual: %" PRIu64 "\nstored: %" PRIu64 "\n", size, row.stored);
-	add_alone(a, &row, text);
+	if (may(a->txn, a->who, MAY_READ, NULL, i, NULL) == 0)
+		add_alone(a, &row, text);
 	if (i->shelf.type == TYPE_INSTANCE)
 		buf_addf(text, "unfolded: %" PRIu64 "\n", unfolded);
 	if (!unfolded)
@@ -227,6 +228,8 @@ static int add_shares(const struct tree_ask *a, const struct image *i, struct bu
 	return 0;
 }
 
+static bool is_common(const struct image *i) { return i->shelf.type == TYPE_PUBLIC || i->shelf.type == TYPE_MARKETPLACE; }
+
 static int add_all(const struct tree_ask *a, const struct image *i, struct buf *text)
 {
 	char id[ID_TEXT_SIZE];
@@ -236,13 +239,16 @@ static int add_all(const struct tree_ask *a, const struct image *i, struct buf *
 		buf_addf(text, "reason: %s\n", i->reason);
 	else if (i->state == STATE_PENDING && is_empty(a, i))
 		buf_addf(text, "reason: %s\n", UPLOAD_IS_EMPTY);
-	buf_addf(text, "protected: %s\nsealed: %s\n", i->is_protected ? "yes" : "no", i->used ? "yes" : "no");
+	/* Whether others have used yet what is published is theirs to know: to whoever does not operate it never changes. */
+	bool sealed = i->used || (is_common(i) && i->published && !a->who->is_operator);
+	buf_addf(text, "protected: %s\nsealed: %s\n", i->is_protected ? "yes" : "no", sealed ? "yes" : "no");
 	int r = i->disk ? add_disk(a, i, text) : 0;
 	if (r)
 		return r;
 	add_time(text, "created", i->created);
 	add_time(text, "changed", i->changed);
-	add_time(text, "last-used", i->last_used);
+	if (a->who->is_operator || (i->owner == a->who->account && !is_common(i)))
+		add_time(text, "last-used", i->last_used);
 	add_time(text, "trashed", i->trashed);
 	if (account_get(a->txn, i->owner, &owner) == 0)
 		buf_addf(text, "owner: %s\n", owner.name);

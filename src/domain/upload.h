@@ -52,6 +52,10 @@ void upload_measure(struct service *, struct disk *);
 /* Would a file of this name and size, beside the disk that the image has, take that disk's place when it is closed? */
 bool upload_replaces(const struct image *, const char *name, uint64_t size);
 
+/* It is being used: notes when, which is told to operators, and to who owns it of their own uses alone (a receiver's are the receiver's
+ * business). The caller writes the row. */
+void note_use(struct image *, const struct who *);
+
 /* The first use (read, copy, start, share) seals it. Cheap when it is sealed already. */
 int upload_use(struct service *, const struct who *, const struct image *, struct error *err) MUST_USE;
 

@@ -21,6 +21,13 @@
 
 /* ---- first use -------------------------------------------------------------------------------------------- */
 
+void note_use(struct image *i, const struct who *w)
+{
+	bool common = i->shelf.type == TYPE_PUBLIC || i->shelf.type == TYPE_MARKETPLACE;
+	if (common || i->owner == w->account)
+		i->last_used = clock_real();
+}
+
 static int do_use(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct image i;
@@ -30,7 +37,7 @@ static int do_use(struct cat_txn *txn, struct act *a, struct error *err)
 	if (!image_is_settled(&i))
 		return fail(err, -EBUSY, "%s is being written again", i.name);
 	i.used = true;
-	i.last_used = clock_real();
+	note_use(&i, a->who);
 	return image_put(txn, &i);
 }
 
@@ -43,6 +50,8 @@ int upload_use(struct service *s, const struct who *w, const struct image *image
 	if (image->shelf.type == TYPE_INSTANCE)
 		return 0;
 	/* When it was last used is kept to the hour: reading must not mean writing. */
+	if (image->used && image->owner != w->account && image->shelf.type == TYPE_CUSTOM)
+		return 0;
 	if (image->used && clock_real() - image->last_used < (int64_t)3600 * 1000000000)
 		return 0;
 	return act_run(&a, err);
@@ -151,7 +160,7 @@ static int do_lineage(struct cat_txn *txn, struct act *a, struct error *err)
 	if (r)
 		return r == ERR_STALE ? fail(err, -ESTALE, "the image that is being copied is gone") : r;
 	from.used = from.shelf.type != TYPE_INSTANCE;
-	from.last_used = clock_real();
+	note_use(&from, a->who);
 	r = terms_inherit(txn, &d.image, &from, err);
 	if (r)
 		return r;

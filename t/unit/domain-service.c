@@ -123,7 +123,7 @@ static void test_two(void)
 		pthread_join(threads[i], NULL);
 	ok(workers[0].good && workers[1].good, "two stores are filled at the same time, each with its own");
 	ok(strcmp(a.service->uuid, b.service->uuid), "they are two");
-	is_int(service_facts(a.service, &facts, &err), 0, "what there is to know of one");
+	is_int(service_facts(a.service, true, &facts, &err), 0, "what there is to know of one");
 	ok(strstr(facts.data, "custom: 6\n"), "is of that one");
 	buf_free(&facts);
 	rig_close(&a);
