@@ -6,7 +6,7 @@
 #include "catalog/catalog.h"
 #include "store/chunk.h"
 
-#define DISK_NO_MAX (UINT32_MAX - 1) /* objects' rows have 32 bits for their payer */
+#define DISK_NO_MAX ((UINT64_C(1) << 38) - 1) /* objects' rows have 38 bits for their payer */
 
 struct disk_row {
 	uint64_t no; /* from COUNTER_DISK; never reused */

@@ -15,6 +15,7 @@
 
 #include "base/num.h"
 #include "catalog/db.h"
+#include "catalog/disk_tab.h"
 #include "catalog/meter_tab.h"
 #include "catalog/pack_tab.h"
 #include "catalog/row_check.h"
@@ -23,6 +24,7 @@
 #define LOOSE_VERSION 1
 #define OBJECT_VALUE_SIZE 36
 #define OBJECT_VALUE_SIZE_1 20
+#define OFFSET_BITS 26 /* a pack has at most 64 MiB; above them the high bits of the payer */
 #define KIND_BORROWED 8u
 #define KIND_DAMAGED 4u
 #define LENGTH_LIMIT (1u << 24)
@@ -65,9 +67,9 @@ static struct bytes encode(const struct object_row *row, uint8_t ret[OBJECT_VALU
 	uint32_t borrowed = row->lender ? KIND_BORROWED : 0, damaged = row->damaged ? KIND_DAMAGED : 0;
 	put_le32(ret, row->place.length << 8 | version << 4 | borrowed | damaged | row->place.kind);
 	put_le32(ret + 4, row->place.pack);
-	put_le32(ret + 8, borrowed ? row->lender : row->place.offset);
+	put_le32(ret + 8, borrowed ? row->lender : (uint32_t)(row->payer >> 32) << OFFSET_BITS | row->place.offset);
 	put_le32(ret + 12, row->refs);
-	put_le32(ret + 16, row->payer);
+	put_le32(ret + 16, (uint32_t)row->payer);
 	memcpy(ret + OBJECT_VALUE_SIZE_1, row->rest, sizeof row->rest);
 	return (struct bytes){ ret, row->whole ? OBJECT_VALUE_SIZE : OBJECT_VALUE_SIZE_1 };
 }
@@ -82,10 +84,10 @@ static int decode(struct bytes value, struct object_row *ret)
 	ret->damaged = first & KIND_DAMAGED;
 	ret->place.length = first >> 8;
 	ret->place.pack = get_le32(value.data + 4);
-	ret->place.offset = borrowed ? 0 : third;
+	ret->place.offset = borrowed ? 0 : third & ((1u << OFFSET_BITS) - 1);
 	ret->lender = borrowed ? third : 0;
 	ret->refs = get_le32(value.data + 12);
-	ret->payer = get_le32(value.data + 16);
+	ret->payer = get_le32(value.data + 16) | (borrowed ? 0 : (uint64_t)(third >> OFFSET_BITS) << 32);
 	ret->whole = value.len == OBJECT_VALUE_SIZE;
 	if (ret->whole)
 		memcpy(ret->rest, value.data + OBJECT_VALUE_SIZE_1, sizeof ret->rest);
@@ -98,7 +100,7 @@ static int decode(struct bytes value, struct object_row *ret)
 
 static bool place_is_sound(const struct place *p)
 {
-	return p->pack && p->length && p->length < LENGTH_LIMIT && p->kind <= OBJECT_NODE;
+	return p->pack && p->length && p->length < LENGTH_LIMIT && p->offset >> OFFSET_BITS == 0 && p->kind <= OBJECT_NODE;
 }
 
 static bool same_place(const struct place *a, const struct place *b)
@@ -184,13 +186,13 @@ static int edit_end(struct edit *e, int r)
 }
 
 /* Its bytes are in a pack, and on its payer's meter; or no longer. */
-static int gain(struct edit *e, const struct place *p, uint32_t payer)
+static int gain(struct edit *e, const struct place *p, uint64_t payer)
 {
 	int r = pack_gains(e->txn, &e->packs, p);
 	return r ? r : meter_note(e->txn, &e->meters, payer, p->length);
 }
 
-static int lose(struct edit *e, const struct place *p, uint32_t payer)
+static int lose(struct edit *e, const struct place *p, uint64_t payer)
 {
 	int r = pack_loses(e->txn, &e->packs, p);
 	return r ? r : meter_note(e->txn, &e->meters, payer, -(int64_t)p->length);
@@ -289,7 +291,7 @@ static int move_row(struct edit *e, const struct key *k, struct object_row *row,
 
 /* What was borrowed is the domain's own now. */
 static int own_row(struct edit *e, const struct key *k, const struct hash *hash, struct object_row *row,
-		   const struct place *place, uint32_t payer)
+		   const struct place *place, uint64_t payer)
 {
 	uint32_t lender = row->lender;
 	row->lender = 0;
@@ -304,7 +306,7 @@ static int own_row(struct edit *e, const struct key *k, const struct hash *hash,
 
 /* The row is there. If its bytes are known to be damaged, these are in their place from now on. */
 static int heal_one(struct edit *e, const struct key *k, const struct hash *hash, const struct place *place,
-		    uint32_t payer, bool *ret_inserted)
+		    uint64_t payer, bool *ret_inserted)
 {
 	struct object_row row, theirs;
 	int r = find_row(e, k, &row);
@@ -322,7 +324,7 @@ static int heal_one(struct edit *e, const struct key *k, const struct hash *hash
 }
 
 static int insert_one(struct edit *e, uint32_t domain, const struct hash *hash, const struct place *place,
-		      uint32_t payer, bool *ret_inserted)
+		      uint64_t payer, bool *ret_inserted)
 {
 	struct key k;
 	uint8_t value[OBJECT_VALUE_SIZE];
@@ -343,12 +345,12 @@ int object_insert_many(struct cat_txn *txn, uint32_t domain, const struct hash *
 		       size_t count, uint64_t payer, uint8_t *ret_inserted)
 {
 	struct edit e;
-	if (payer > UINT32_MAX)
+	if (payer > DISK_NO_MAX)
 		return -EOVERFLOW;
 	int r = edit_start(&e, txn);
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		bool inserted = false;
-		r = insert_one(&e, domain, &hashes[i], &places[i], (uint32_t)payer, &inserted);
+		r = insert_one(&e, domain, &hashes[i], &places[i], payer, &inserted);
 		if (ret_inserted)
 			ret_inserted[i] = inserted;
 	}
@@ -552,7 +554,7 @@ int object_damaged_many(struct cat_txn *txn, const struct bad_object *objects, s
 
 /* ---- another payer ---- */
 
-static bool is_among(uint32_t payer, const uint32_t *sorted, size_t count)
+static bool is_among(uint64_t payer, const uint64_t *sorted, size_t count)
 {
 	size_t first = 0;
 	while (first < count) {
@@ -568,7 +570,7 @@ static bool is_among(uint32_t payer, const uint32_t *sorted, size_t count)
 }
 
 /* 1: it was theirs. */
-static int claim_one(struct edit *e, const struct key *k, const uint32_t *from, size_t n_from, uint32_t to)
+static int claim_one(struct edit *e, const struct key *k, const uint64_t *from, size_t n_from, uint32_t to)
 {
 	struct object_row row;
 	int r = find_row(e, k, &row);
@@ -583,17 +585,17 @@ static int claim_one(struct edit *e, const struct key *k, const uint32_t *from, 
 	return r ? r : 1;
 }
 
-int object_claim_many(struct cat_txn *txn, uint32_t domain, const struct hash *hashes, size_t count, const uint32_t *from, size_t n_from,
+int object_claim_many(struct cat_txn *txn, uint32_t domain, const struct hash *hashes, size_t count, const uint64_t *from, size_t n_from,
 		      uint64_t to)
 {
 	struct key k;
 	struct edit e;
 	int claimed = 0;
-	if (to > UINT32_MAX)
+	if (to > DISK_NO_MAX)
 		return -EOVERFLOW;
 	int r = edit_start(&e, txn);
 	for (size_t i = 0; r >= 0 && i < count; i++) {
-		r = claim_one(&e, object_key(&k, domain, &hashes[i]), from, n_from, (uint32_t)to);
+		r = claim_one(&e, object_key(&k, domain, &hashes[i]), from, n_from, to);
 		claimed += r == 1;
 	}
 	r = edit_end(&e, r < 0 ? r : 0);

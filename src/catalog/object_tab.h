@@ -25,7 +25,7 @@ struct object_row {
 	uint32_t refs;
 	bool whole; /* `rest` is known */
 	uint8_t rest[HASH_SIZE - 16]; /* of the hash: what the key does not have */
-	uint32_t payer; /* disk whose meter counts its bytes (meter_tab.h) */
+	uint64_t payer; /* disk whose meter counts its bytes (meter_tab.h) */
 	bool damaged;   /* its bytes could not be read; one that is borrowed never says so, its lender's row does */
 };
 
@@ -36,7 +36,7 @@ int object_find(struct cat_txn *, uint32_t domain, const struct hash *, struct o
 /* -EEXIST, of these and of those that refer: another object is there whose hash begins with the same 16 bytes.
  * 1: inserted with no references (so it is loose), counted live in its pack and paid for by disk `payer`; 0: it was known, nothing
  * changed. What is known to be damaged is healed instead: it lies at the new place from now on, and only what brought it first pays. One that
- * is borrowed and damaged becomes the domain's own, with the references that it has (1: what a node names has to be referred to). -EOVERFLOW when the number of the disk does not fit into a row (32 bits). */
+ * is borrowed and damaged becomes the domain's own, with the references that it has (1: what a node names has to be referred to). -EOVERFLOW when the number of the disk does not fit into a row (DISK_NO_MAX). */
 int object_insert(struct cat_txn *, uint32_t domain, const struct hash *, const struct place *, uint64_t payer) MUST_USE;
 /* Many of one domain at once; fast when sorted by hash. ret_inserted (may be NULL) says which were new, 1 or 0 each. ERR_STALE: the
  * row of a pack is missing (it is put before its objects); the transaction must be given up. */
@@ -76,7 +76,7 @@ int object_remove(struct cat_txn *, uint32_t domain, const struct hash *) MUST_U
 
 /* Those of the objects whose payer is among `from` (sorted, n_from of them) are paid for by disk `to` from now on. Hashes that are not known
  * are passed over. Answers how many there were. */
-int object_claim_many(struct cat_txn *, uint32_t domain, const struct hash *hashes, size_t count, const uint32_t *from, size_t n_from,
+int object_claim_many(struct cat_txn *, uint32_t domain, const struct hash *hashes, size_t count, const uint64_t *from, size_t n_from,
 		      uint64_t to) MUST_USE;
 
 /* It lies elsewhere now (compaction). -ENOENT, or -ESTALE when it does not lie at `from` (somebody moved it). */

@@ -53,8 +53,8 @@ static int count_object(struct check *c, struct check_object *at, const struct l
 	if (t)
 		t->counted += o->row.place.length;
 	else if (o->row.place.length)
-		check_problem(c, PROBLEM_METER, "object %.32s is paid for by disk %u, which has no meter: nobody pays for it",
-			      hash_hex(&o->hash, hex), o->row.payer);
+		check_problem(c, PROBLEM_METER, "object %.32s is paid for by disk %llu, which has no meter: nobody pays for it",
+			      hash_hex(&o->hash, hex), (unsigned long long)o->row.payer);
 	return 0;
 }
 

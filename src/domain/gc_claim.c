@@ -34,7 +34,7 @@ struct seen {
 
 struct claim {
 	struct gc_work *work;
-	uint32_t gone[GONE_MAX]; /* sorted */
+	uint64_t gone[GONE_MAX]; /* sorted */
 	size_t n_gone;
 	uint64_t left;           /* bytes that they pay for */
 	struct disk_row disk;    /* that is walked through */
@@ -51,7 +51,7 @@ static int note_gone(void *ctx, const struct meter *m)
 	struct claim *c = ctx;
 	if (!m->bytes || (!m->gone && m->disk != METER_NOBODY))
 		return 0;
-	c->gone[c->n_gone++] = (uint32_t)m->disk;
+	c->gone[c->n_gone++] = m->disk;
 	c->left += m->bytes;
 	return c->n_gone == GONE_MAX;
 }
@@ -69,11 +69,11 @@ static int find_gone(struct claim *c, struct error *err)
 
 static int compare_payers(const void *a, const void *b)
 {
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 	return x < y ? -1 : x > y;
 }
 
-static bool is_gone(const struct claim *c, uint32_t payer)
+static bool is_gone(const struct claim *c, uint64_t payer)
 {
 	return bsearch(&payer, c->gone, c->n_gone, sizeof payer, compare_payers) != NULL;
 }

@@ -245,15 +245,14 @@ int service_lock(const char *dir, int *ret_fd, struct error *err)
 	return 0;
 }
 
-/* They are never used twice, and rows have 32 bits for them (docs/decisions/0017). */
+/* They are never used twice, and rows have so many bits for them (docs/decisions/0017). */
 static void warn_of_numbers(uint64_t packs, uint64_t disks)
 {
-	const uint64_t much = DISK_NO_MAX / 16 * 15;
-	if (packs > much)
+	if (packs > PACK_NO_MAX / 16 * UINT64_C(15))
 		log_warn("%llu of %u numbers of packs are used up: without one nothing can be stored.", (unsigned long long)packs, PACK_NO_MAX);
-	if (disks > much)
-		log_warn("%llu of %u numbers of disks are used up: without one no image and no server can be made.", (unsigned long long)disks,
-			 DISK_NO_MAX);
+	if (disks > DISK_NO_MAX / 16 * 15)
+		log_warn("%llu of %llu numbers of disks are used up: without one no image and no server can be made.",
+			 (unsigned long long)disks, (unsigned long long)DISK_NO_MAX);
 }
 
 static int open_store(struct service *s, const struct service_options *o, struct error *err)

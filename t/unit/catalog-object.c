@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "catalog/db.h"
+#include "catalog/disk_tab.h"
 #include "catalog/meter_tab.h"
 #include "catalog/object_tab.h"
 #include "tap.h"
@@ -224,7 +225,7 @@ static bool step_many(struct model *m, struct cat_txn *txn, unsigned d, bool ref
 static bool step_claim(struct model *m, struct cat_txn *txn, unsigned d)
 {
 	struct hash hashes[40];
-	uint32_t from[2], to = (uint32_t)below(m, PAYERS);
+	uint64_t from[2], to = below(m, PAYERS);
 	int want = 0;
 	from[0] = (uint32_t)below(m, PAYERS - 1);
 	from[1] = from[0] + 1 + (uint32_t)below(m, PAYERS - 1 - from[0]);
@@ -423,7 +424,7 @@ static int unsound(struct cat_txn *txn, void *arg, struct error *err)
 	(void)arg, (void)err;
 	is_int(object_insert(txn, 1, &hash_none, &good, 0), -EINVAL, "a hole is not an object");
 	is_int(object_insert(txn, 1, &h, &long_one, 0), -EINVAL, "a length that the row cannot hold is refused");
-	is_int(object_insert(txn, 1, &h, &good, UINT64_C(1) << 32), -EOVERFLOW, "and so is the number of a payer");
+	is_int(object_insert(txn, 1, &h, &good, DISK_NO_MAX + 1), -EOVERFLOW, "and so is the number of a payer");
 	return 0;
 }
 
@@ -526,6 +527,24 @@ static void test_hashes_alike(void)
 	is_int(cat_write(cat, move_it, both, NULL), 0, "it is moved");
 	ok(finds(&both[0], &sure) && sure && !finds(&both[1], &sure), "and is as good as a new one");
 	is_int(cat_write(cat, remove_it, both, NULL), 0, "and removed");
+}
+
+/* Its high bits are above the offset. */
+static int large_payer(struct cat_txn *txn, void *arg, struct error *err)
+{
+	struct hash h = hash_at(90011);
+	struct place p = { 1, (64u << 20) - 1, 10, OBJECT_CHUNK }, beyond = { 1, 64u << 20, 10, OBJECT_CHUNK };
+	struct object_row row;
+	uint64_t payer = DISK_NO_MAX - 5;
+	(void)arg, (void)err;
+	is_int(object_insert(txn, 1, &h, &beyond, 0), -EINVAL, "no pack is so long");
+	is_int(object_insert(txn, 1, &h, &p, DISK_NO_MAX + 1), -EOVERFLOW, "no disk has such a number");
+	is_int(object_insert(txn, 1, &h, &p, payer), 1, "and brings an object");
+	ok(object_get(txn, 1, &h, &row) == 0 && row.payer == payer && row.place.offset == p.offset && row.place.length == 10,
+	   "which it pays for, at the end of a pack");
+	is_int(object_claim_many(txn, 1, &h, 1, &payer, 1, 7), 1, "another one claims it");
+	ok(object_get(txn, 1, &h, &row) == 0 && row.payer == 7 && row.place.offset == p.offset, "and pays for it");
+	return -ECANCELED;
 }
 
 /* Borrowed by 2 from 1, and by 3 from 2: which is from 1 too. */
@@ -758,6 +777,7 @@ int main(void)
 	test_random_steps();
 	test_promises();
 	test_hashes_alike();
+	is_int(cat_write(cat, large_payer, NULL, NULL), -ECANCELED, "a payer of a large number is tried");
 	test_many();
 	catalog_close(cat);
 	return done_testing();
