@@ -2,7 +2,6 @@
 /* What a person would type: mkdir, echo > settings, cp. With progress, and with everything that was made
  * taken away again when it fails. The bytes are judged at close, so its error is the answer. */
 #include <fcntl.h>
-#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,18 +63,6 @@ static int make_image(struct import *im, struct error *err)
 	return 0;
 }
 
-/* Names that mean something else inside an image directory would not be taken as an upload. */
-static const char *upload_name(const char *base)
-{
-	static const char *const taken[] = { "os", "arch", "description", "software", "category", "support", "guide", "license",
-					     "price", "size", "sha256", "from", "owner", "reviewed", "review", "image",
-					     "zone", "replaced-by", "-", "/", NULL };
-	for (const char *const *t = taken; *t; t++)
-		if (strcmp(*t, base) == 0)
-			return "disk";
-	return *base == '.' ? "disk" : base;
-}
-
 static int open_source(struct import *im, struct error *err)
 {
 	struct stat st;
@@ -89,11 +76,7 @@ static int open_source(struct import *im, struct error *err)
 
 static int upload(struct import *im, struct error *err)
 {
-	char *copy = strdup(im->file);
-	if (!copy)
-		abort();
-	im->upload = path_join(im->image, upload_name(basename(copy)));
-	free(copy);
+	im->upload = path_join(im->image, "disk"); /* the file's own name may mean something there */
 	AUTO_FD int out = open(im->upload, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
 	if (out < 0)
 		return fail_errno(err, "cannot create %s", im->upload), explain(im, err);

@@ -54,6 +54,10 @@ done
 refused 'a server has others' EINVAL 'did you mean zone' bash -c "echo x >'$M/ap-beijing/instances/v/zones'"
 is 'nothing is left of them' "$(ls "$C/new")" ''
 ok 'disks are uploaded by all other names' bash -ec "for n in x o web oscar debian.os archive; do mkdir '$C/n-'\$n; cp '$a' '$C/n-'\$n/\$n; done"
+cp "$a" "$T/licence"
+ok 'imagefs import takes a file of any name' imagefs import "$T/licence" "$C/any"
+ok 'for a server, too' imagefs import "$T/licence" "$M/ap-beijing/instances/any"
+ok 'which has its bytes' same "$a" "$M/ap-beijing/instances/any/disk"
 head -c 700 /dev/urandom >"$T/junk"
 refused 'a small file that is no setting' EINVAL 'neither a setting of imported nor as large as a disk' cp "$T/junk" "$C/imported/notes"
 rm "$C/imported/notes"
