@@ -227,10 +227,9 @@ static int check_found(struct overlay *o, struct error *err)
 /* .live of another boot, or of an earlier version, does not say it. */
 static void find_mtime(struct overlay *o)
 {
-	struct stat st;
 	_Atomic uint64_t *mtime = &o->header[LIVE_AT_MTIME / 8];
-	if (atomic_load(mtime) == 0 && o->end_bits > 0 && fstat(o->data, &st) == 0)
-		atomic_store(mtime, htole64((uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec));
+	if (atomic_load(mtime) == 0 && o->end_bits > 0)
+		atomic_store(mtime, htole64((uint64_t)o->data_mtime));
 }
 
 /* Who knows what the last process had synced, so the next sync makes a checkpoint. */
@@ -258,7 +257,10 @@ static int take_up(struct overlay *o, struct error *err)
 /* It says what the bits are of, so it must be there. */
 static int find_data(struct overlay *o, struct error *err)
 {
+	struct stat st;
 	int r = overlay_open_file(o, "data", 0, &o->data, err);
+	if (r == 0 && fstat(o->data, &st) == 0)
+		o->data_mtime = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
 	return r != -ENOENT ? r :
 		fail(err, ERR_DAMAGED, "%s/%" PRIu64 ".data is missing: what was written to the disk and is not in the pool is lost with "
 		     "it; put the file back, or remove all that is called overlay/%" PRIu64 ".* to have the disk as the pool has it",

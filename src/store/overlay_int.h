@@ -112,6 +112,7 @@ struct overlay {
 	uint64_t log_at, log_count; /* where the next record goes; records of this generation */
 	unsigned small_syncs;     /* so far: the first ones are not worth a log */
 	struct kept kept;
+	int64_t data_mtime;       /* of .data, as it was found */
 	uint64_t end_bits;        /* no bit is set from this block on; as the files were found */
 	bool recovered;           /* after another boot; does not change once it is open */
 	bool durable;             /* a checkpoint was begun, so .bits may say something after a power cut */
