@@ -270,6 +270,13 @@ static int accept(struct cat_txn *txn, struct settle *s, struct image *i, enum i
 	return market_submit(txn, i, ret, &s->lacks);
 }
 
+/* What is public shows to all when it is available: their kernels have listings without it. */
+static void tell_of_name(struct act *a, const struct image *i, bool seen)
+{
+	if (!i->shelf.trash && !i->shelf.account && seers_of(i).all != seen)
+		act_shelf_changed(a, SEEN_BY_ALL, &i->shelf, i->name);
+}
+
 static int apply_verdict(struct cat_txn *txn, struct settle *s, struct image *i, uint64_t disk, struct error *err)
 {
 	const struct verdict *v = &s->verdict;
@@ -278,6 +285,7 @@ static int apply_verdict(struct cat_txn *txn, struct settle *s, struct image *i,
 	if (r)
 		return r;
 	enum image_state state = v->state;
+	bool seen = seers_of(i).all;
 	s->lacks.code = 0;
 	snprintf(i->reason, sizeof i->reason, "%s", v->reason);
 	i->changed = clock_real();
@@ -295,6 +303,7 @@ static int apply_verdict(struct cat_txn *txn, struct settle *s, struct image *i,
 	tell_outcome(txn, s, i);
 	act_node_changed(a, seers_of(i), node_disk(disk), false);
 	act_node_changed(a, seers_of(i), node_image(i->node, SLOT_DIR), false);
+	tell_of_name(a, i, seen);
 	if (!r)
 		r = image_put(txn, i);
 	return r || !image_is_running(i) ? r : runs_begin(txn, i);

@@ -27,6 +27,15 @@ moves() {
 	is "$what" "$(diff <(printf '%s\n' "$before") <(times "$who" "$region") | sed -n 's/^> \(.*\) .*/\1/p' | xargs)" "$folders"
 }
 
+# She returns when carol's kernel has heard of it: it is told while cp goes on.
+alice_publishes() {
+	local before
+	before=$(mtime carol "$K/public")
+	alice cp -r "$A/custom/web2" "$A/public/"
+	wait_until 10 moved "$before"
+}
+moved() { [ "$(mtime carol "$K/public")" != "$1" ]; }
+
 begin 'names come and go'
 moves alice "$A" custom 'an image is made' alice mkdir "$A/custom/web"
 moves alice "$A" '' 'its disk and settings are no names of the folder' alice bash -c 'cp "$1" "$2/" && echo x >"$2/description"' _ "$T/a.img" "$A/custom/web"
@@ -44,7 +53,9 @@ isnt_before() { [ "$(mtime alice "$M/accounts/bob/ap-beijing/shared")" != "$befo
 ok 'the folder of links moves for who made them' isnt_before
 moves carol "$K" '' 'a submission shows to nobody else' bob mkdir "$B/marketplace/app"
 moves bob "$B" 'marketplace' 'its vendor sees it go' bob rmdir "$B/marketplace/app"
-moves carol "$K" 'public' 'a public image comes' alice cp -r "$A/custom/web2" "$A/public/"
+carol ls "$K/public" >/dev/null
+moves carol "$K" 'public' 'a public image comes' alice_publishes
+is 'and is in a listing that was read before' "$(carol ls "$K/public")" web2
 
 begin 'they stay'
 before=$(times alice "$A")
