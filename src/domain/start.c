@@ -15,6 +15,7 @@
 #include "domain/replace.h"
 #include "domain/rights.h"
 #include "domain/target.h"
+#include "domain/policy.h"
 #include "domain/price.h"
 #include "domain/runs.h"
 #include "domain/trash.h"
@@ -144,6 +145,8 @@ static int install(struct cat_txn *txn, struct act *a, struct image *instance, c
 	int r = resolve(txn, a, instance, text, &origin, err);
 	if (!r && again)
 		r = start_check_idle(a->service, instance, err);
+	if (!r && again)
+		r = policy_spend_operation(txn, a->who->account, instance->shelf.region, err);
 	if (!r && again)
 		r = trash_disk(txn, a, instance, gone, err);
 	if (r)

@@ -19,7 +19,7 @@ is 'leaves nothing in the trash' "$(trash_of bob $R)" 0
 is 'and one image' "$(listing bob $R/custom)" web
 is 'in which there is nothing' "$(listing bob $R/custom/web)" ''
 lines() { as_user "$1" grep -c "$2" "$T/$1/mnt/.log"; }
-ok 'nor does it fill the log' test "$(lines bob /web)" -lt 10
+is 'and no deletion is in the log' "$(lines bob 'delete.*/web')" 0
 bob bash -c 'cd "$1" && echo kept >description && : >x' _ "$B/$R/custom/web"
 ok 'what has settings' bob rm -r "$B/$R/custom/web"
 is 'is in the trash with them' "$(bob bash -c 'cat "$1"/.trash/custom/web@*/description' _ "$B/$R")" kept
@@ -60,5 +60,11 @@ ok 'one is renamed' bob mv "$B/$R/custom/alias1" "$B/$R/custom/first"
 ok 'one is removed' bob rm "$B/$R/custom/first"
 ok 'and another is made' bob ln -s base "$B/$R/custom/alias4"
 refused_to bob 'and no more' EDQUOT 'aliases-per-region' ln -s base "$B/$R/custom/alias5"
+begin 'policy operations-per-day'
+bob cp -r "$B/$R/custom/base" "$B/$R/instances/again" || flunk 'a server' 'failed'
+printf 'trash-per-region -\noperations-per-day 1\n' >"$M/accounts/bob/.policy"
+bob mkdir "$B/$R/custom/spent" || flunk "the only operation" "failed"
+refused_to bob 'a server that is installed anew is an operation, since it is a line on a bill' EDQUOT 'operations-per-day' \
+	ln -sfnr "$B/$R/custom/base" "$B/$R/instances/again/image"
 ok 'the catalog is in order' imagefs check "$STORE"
 done_testing
