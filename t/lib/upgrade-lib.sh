@@ -15,7 +15,9 @@ contents() {
 		fi
 	done
 	"$user" grep -E '^(id|state|virtual|sha256|created|owner|os|arch|shared-with|price|license|trashed): ' "$dir/.status" | sed "s|^|$label |"
-	echo "$label mode $("$user" stat -c %a "$dir") disk of $("$user" stat -c '%i %Y' "$dir/disk" 2>&1 | sed 's/.*: //')"
+	local times=%Y
+	[[ $label != *instances/* ]] || times='' # they follow its bytes, those of the overlay too, which format 1 did not know
+	echo "$label mode $("$user" stat -c %a "$dir") disk of $("$user" stat -c "%i $times" "$dir/disk" 2>&1 | sed 's/.*: //')"
 }
 
 # entries USER FOLDER LABEL: images, instances, aliases, links
