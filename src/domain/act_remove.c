@@ -167,6 +167,19 @@ static int unlink_scratch(struct cat_txn *txn, struct act *a, const struct image
 	return disk_row_release(txn, disk);
 }
 
+/* What is expected of a disk that is to come goes with the setting that says so. */
+static int clear_setting(struct cat_txn *txn, struct image *i, enum setting_key key)
+{
+	int r = setting_remove(txn, i->node, (uint8_t)key);
+	if (r || (key != SET_SIZE && key != SET_SHA256))
+		return r;
+	if (key == SET_SIZE)
+		i->expect_size = 0;
+	else
+		i->expect_sha = false;
+	return image_put(txn, i);
+}
+
 static int unlink_in_image(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct image i;
@@ -199,7 +212,7 @@ static int unlink_in_image(struct cat_txn *txn, struct act *a, struct error *err
 	/* What removes the whole has removed the disk before; this is about the setting alone. */
 	if (setting && i.disk && (r = may(txn, a->who, MAY_CHANGE, NULL, &i, err)))
 		return r;
-	if (setting && (r = setting_remove(txn, i.node, (uint8_t)setting)) != -ENOENT) {
+	if (setting && (r = clear_setting(txn, &i, setting)) != -ENOENT) {
 		a->operation = "clear";
 		act_path_image(a, txn, &i);
 		snprintf(a->detail, sizeof a->detail, "%s", a->name);

@@ -28,7 +28,7 @@ struct open_disk {
 	struct disk *disk;
 	unsigned users;
 	bool dropped;          /* gone from the catalog */
-	bool closing;          /* being closed, without the lock: wait for it */
+	bool opening, closing; /* being opened or closed, without the lock: wait for it */
 	uint64_t idle_since;   /* order of becoming idle */
 	struct map_root pinned;
 	struct disk_gate gate;
@@ -41,7 +41,7 @@ struct disks {
 	char overlay_dir[PATH_MAX];
 	pthread_mutex_t lock; /* guards the table; never held while a disk is folded or read */
 	struct open_disk *buckets[BUCKETS];
-	pthread_cond_t closed; /* an entry has left the table */
+	pthread_cond_t settled; /* an entry has left the table, or its disk is open */
 	uint64_t clock;
 	unsigned n_open, n_idle;
 };
@@ -143,7 +143,7 @@ struct disks *disks_new(struct service *s)
 		abort();
 	d->service = s;
 	pthread_mutex_init(&d->lock, NULL);
-	pthread_cond_init(&d->closed, NULL);
+	pthread_cond_init(&d->settled, NULL);
 	snprintf(d->overlay_dir, sizeof d->overlay_dir, "%s/overlay", s->dir);
 	return d;
 }
@@ -206,7 +206,7 @@ static void close_idle(struct disks *d, struct open_disk *o)
 	gc_unpin(d->service->gc, domain, &o->pinned);
 	pthread_mutex_lock(&d->lock);
 	unlink_one(d, o);
-	pthread_cond_broadcast(&d->closed);
+	pthread_cond_broadcast(&d->settled);
 	free_entry(o);
 }
 
@@ -260,35 +260,64 @@ static int read_and_pin(struct disks *d, uint64_t number, struct disk_row *ret, 
 	return r;
 }
 
-static int open_disk(struct disks *d, uint64_t number, struct open_disk **ret, struct error *err)
+/* Without the lock: it may have to read a long log, or wait for a slow medium. */
+static int open_disk(struct disks *d, struct open_disk *o, struct error *err)
 {
 	struct disk_row row;
-	int r = read_and_pin(d, number, &row, err);
+	struct disk *disk;
+	int r = read_and_pin(d, o->number, &row, err);
 	if (r)
 		return r;
 	struct disk_conf conf = {
 		.store = d->service->store,
 		.hooks = { .commit = on_commit, .emptied = on_emptied, .keep = on_keep, .hold = on_hold, .ctx = d },
 		.overlay_dir = d->overlay_dir,
-		.number = number,
+		.number = o->number,
 		.domain = row.domain,
 		.root = row.root,
 		.size = row.size,
 		.consumed = row.overlay,
 	};
+	o->pinned = row.root;
+	r = disk_open(&disk, &conf, err);
+	if (r) {
+		gc_unpin(d->service->gc, row.domain, &row.root);
+		return r;
+	}
+	o->disk = disk;
+	o->quota = quota_open(d->service->quotas, o->number, disk);
+	return 0;
+}
+
+/* An entry that others wait for. */
+static struct open_disk *new_entry(struct disks *d, uint64_t number)
+{
 	struct open_disk *o = calloc(1, sizeof *o);
 	if (!o)
 		abort();
 	o->number = number;
-	o->pinned = row.root;
-	r = disk_open(&o->disk, &conf, err);
+	o->opening = true;
+	gate_init(&o->gate);
+	o->next = d->buckets[number % BUCKETS];
+	d->buckets[number % BUCKETS] = o;
+	d->n_open++;
+	return o;
+}
+
+/* Under the lock, which is given up meanwhile. */
+static int open_entry(struct disks *d, uint64_t number, struct open_disk **ret, struct error *err)
+{
+	struct open_disk *o = new_entry(d, number);
+	pthread_mutex_unlock(&d->lock);
+	int r = open_disk(d, o, err);
+	pthread_mutex_lock(&d->lock);
+	o->opening = false;
+	pthread_cond_broadcast(&d->settled);
 	if (r) {
-		gc_unpin(d->service->gc, row.domain, &row.root);
-		free(o);
+		unlink_one(d, o);
+		free_entry(o);
 		return r;
 	}
-	gate_init(&o->gate);
-	o->quota = quota_open(d->service->quotas, number, o->disk);
 	*ret = o;
 	return 0;
 }
@@ -296,8 +325,8 @@ static int open_disk(struct disks *d, uint64_t number, struct open_disk **ret, s
 static struct open_disk *find_settled(struct disks *d, uint64_t number)
 {
 	struct open_disk *o;
-	while ((o = find(d, number)) && o->closing)
-		pthread_cond_wait(&d->closed, &d->lock);
+	while ((o = find(d, number)) && (o->opening || o->closing))
+		pthread_cond_wait(&d->settled, &d->lock);
 	return o;
 }
 
@@ -306,12 +335,9 @@ int disks_get(struct disks *d, uint64_t number, struct disk **ret, struct error 
 	WITH_LOCK(&d->lock);
 	struct open_disk *o = find_settled(d, number);
 	if (!o) {
-		int r = open_disk(d, number, &o, err);
+		int r = open_entry(d, number, &o, err);
 		if (r)
 			return r;
-		o->next = d->buckets[number % BUCKETS];
-		d->buckets[number % BUCKETS] = o;
-		d->n_open++;
 	} else if (o->users == 0) {
 		d->n_idle--;
 	}
@@ -325,7 +351,7 @@ static struct open_disk *oldest_idle(struct disks *d)
 	struct open_disk *oldest = NULL;
 	for (unsigned i = 0; i < BUCKETS; i++)
 		for (struct open_disk *o = d->buckets[i]; o; o = o->next)
-			if (o->users == 0 && !o->closing && (!oldest || o->idle_since < oldest->idle_since))
+			if (o->users == 0 && !o->opening && !o->closing && (!oldest || o->idle_since < oldest->idle_since))
 				oldest = o;
 	return oldest;
 }
@@ -407,7 +433,7 @@ unsigned disks_in_trouble(struct disks *d)
 	WITH_LOCK(&d->lock);
 	for (unsigned i = 0; i < BUCKETS; i++)
 		for (struct open_disk *o = d->buckets[i]; o; o = o->next)
-			n += !o->closing && disk_trouble(o->disk, NULL);
+			n += !o->opening && !o->closing && disk_trouble(o->disk, NULL);
 	return n;
 }
 
@@ -415,7 +441,7 @@ bool disks_in_use(struct disks *d, uint64_t number)
 {
 	WITH_LOCK(&d->lock);
 	const struct open_disk *o = find(d, number);
-	return o && o->users > 0;
+	return o && (o->opening || o->users > 0);
 }
 
 int disks_fold(struct disks *d, struct disk *disk, struct disks_final *final, struct error *err)

@@ -100,6 +100,7 @@ void *gc_fold_thread(void *arg)
 	do {
 		struct gc_report report = { 0 };
 		gc_fold_now(&(struct gc_work){ gc, gc_service(gc), &report, NULL, NULL, false });
+		upload_measure_rest(gc_service(gc), is_stopping, gc);
 	} while (gc_pause(gc, QUIET_SECONDS));
 	return NULL;
 }

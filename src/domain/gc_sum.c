@@ -17,7 +17,7 @@ static int find_unsummed(void *ctx, const struct image *i)
 {
 	struct wanted *w = ctx;
 	bool fixed = i->kind == KIND_IMAGE && i->disk && i->shelf.type != TYPE_INSTANCE && i->used && image_is_settled(i);
-	if (!fixed || disk_row_get(w->txn, i->disk, &w->row) || w->row.has_sha)
+	if (!fixed || disk_row_get(w->txn, i->disk, &w->row) || w->row.has_sha || w->row.size > UPLOAD_HASH_MOST)
 		return 0;
 	w->node = i->node;
 	return 1;

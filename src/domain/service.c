@@ -30,6 +30,7 @@
 #include "domain/names.h"
 #include "domain/quota.h"
 #include "domain/refusals.h"
+#include "domain/upload.h"
 #include "domain/test_clock.h"
 
 #define LOCK_WAIT (INT64_C(2) * 1000000000)
@@ -342,6 +343,7 @@ int service_open(struct service **ret, const char *dir, const struct service_opt
 	}
 	s->quotas = quotas_new(s);
 	s->refusals = refusals_new();
+	s->to_measure = to_measure_new();
 	s->disks = disks_new(s);
 	s->gc = gc_new(s);
 	*ret = s;
@@ -366,6 +368,7 @@ void service_close(struct service *s)
 	if (s->refusals)
 		refusals_tell(s);
 	refusals_free(s->refusals);
+	to_measure_free(s->to_measure);
 	if (s->catalog) {
 		stop_ledger(s);
 		catalog_close(s->catalog);

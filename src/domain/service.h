@@ -38,6 +38,7 @@ struct service_events {
 	void (*entry)(void *ctx, struct seers, uint64_t parent, const char *name); /* this name means something else now */
 	void (*inode)(void *ctx, struct seers, uint64_t node, bool content);      /* attributes (and content) of this node */
 	void (*rights)(void *ctx);                                  /* accounts have changed: rights are looked up again */
+	bool (*is_waited_for)(void *ctx, uint32_t pid);             /* a question: does the caller of the request that this thread carries out live? */
 	bool (*is_written)(void *ctx, uint64_t disk);               /* a question: has somebody this disk open for writing? */
 	void *ctx;
 };
@@ -57,6 +58,7 @@ struct service {
 	struct service_events events; /* set by the daemon before anything is served */
 	struct quotas *quotas;        /* bytes-per-region: domain/quota.h */
 	struct disks *disks;          /* open ones: domain/disks.h */
+	struct to_measure *to_measure; /* disks that take long to be counted: domain/upload.h */
 	struct refusals *refusals;    /* how many went into the log: domain/refusals.h */
 	struct gc *gc;                /* background: domain/gc.h */
 	struct test_clock *test_clock; /* NULL: the store has none */

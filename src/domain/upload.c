@@ -162,9 +162,23 @@ static void judge_size(struct verdict *v, bool too_small, enum upload_end end, c
 		judge(v, STATE_FAILED, -EINVAL, reason);
 }
 
-static void judge_expectations(struct service *s, const struct image *i, struct disk *disk, enum upload_end end, struct verdict *v)
+/* What could not be compared may be whole: it is not given up for that. */
+static void judge_sum(struct service *s, const struct who *who, const struct image *i, struct disk *disk, struct verdict *v)
 {
 	struct error err = { .text = "" };
+	int r = v->has_sha ? 0 : upload_hash_now(s, who, node_disk(disk_number(disk)), disk, &v->sha, &err);
+	v->has_sha = r == 0 && memcmp(v->sha.b, i->expect_sha256, sizeof v->sha.b) == 0;
+	if (r == -EFBIG || r == -EINTR)
+		judge(v, STATE_PENDING, r, err.text);
+	else if (r)
+		judge(v, STATE_FAILED, r, err.text);
+	else if (!v->has_sha)
+		judge(v, STATE_FAILED, -EINVAL, "its bytes do not have the SHA-256 that its setting sha256 names");
+}
+
+static void judge_expectations(struct service *s, const struct who *who, const struct image *i, struct disk *disk, enum upload_end end,
+			       struct verdict *v)
+{
 	char text[300];
 	uint64_t size = disk_size(disk);
 	if (i->expect_size && size != i->expect_size) {
@@ -173,14 +187,8 @@ static void judge_expectations(struct service *s, const struct image *i, struct 
 		return;
 	}
 	v->has_sha = sum_of_origin(s, i, disk, &v->sha);
-	if (!i->expect_sha)
-		return;
-	int r = v->has_sha ? 0 : upload_hash(disk, NULL, NULL, NULL, &v->sha, &err);
-	v->has_sha = r == 0 && memcmp(v->sha.b, i->expect_sha256, sizeof v->sha.b) == 0;
-	if (r)
-		judge(v, STATE_FAILED, r, err.text);
-	else if (!v->has_sha)
-		judge(v, STATE_FAILED, -EINVAL, "its bytes do not have the SHA-256 that its setting sha256 names");
+	if (i->expect_sha)
+		judge_sum(s, who, i, disk, v);
 }
 
 static void look_for_system(struct service *s, const struct source *source, struct verdict *v)
@@ -189,7 +197,8 @@ static void look_for_system(struct service *s, const struct source *source, stru
 	probe_system(source, s->prober ? &cage : NULL, v->os, v->arch);
 }
 
-static void look(struct service *s, const struct image *i, struct disk *disk, enum upload_end end, struct verdict *v)
+static void look(struct service *s, const struct who *who, const struct image *i, struct disk *disk, enum upload_end end,
+		 struct verdict *v)
 {
 	struct error err = { .text = "" };
 	struct source source = { read_source, seek_source, disk, disk_size(disk) };
@@ -213,7 +222,7 @@ static void look(struct service *s, const struct image *i, struct disk *disk, en
 	else if (r)
 		judge(v, STATE_FAILED, r, err.text);
 	else
-		judge_expectations(s, i, disk, end, v);
+		judge_expectations(s, who, i, disk, end, v);
 	if (v->state == STATE_AVAILABLE)
 		look_for_system(s, &source, v);
 }
@@ -390,7 +399,7 @@ static int settle_disk(struct settle *s, const struct tree_disk *d, struct disk 
 	else if (end == UPLOAD_OVER)
 		judge(&s->verdict, STATE_FAILED, -EDQUOT, REASON_OVER_KEPT);
 	else
-		look(s->act.service, &d->image, disk, end, &s->verdict);
+		look(s->act.service, s->act.who, &d->image, disk, end, &s->verdict);
 	if (end == UPLOAD_KILLED || end == UPLOAD_BROKEN || end == UPLOAD_NO_ROOM || end == UPLOAD_OVER)
 		s->verdict.code = 0; /* the write was answered, and who was killed knows nothing any more */
 	int r = s->verdict.state == STATE_AVAILABLE ? judge_bytes(s->act.service, disk, &s->verdict, err) : 0;

@@ -46,8 +46,13 @@ int upload_settle(struct service *, const struct who *, uint64_t disk_node, enum
 #define UPLOAD_IS_EMPTY "it is empty: nothing was written to it"
 int upload_check_empty(struct service *, const struct who *, uint64_t disk_node, struct error *err) MUST_USE;
 
-/* Count what the disk takes in the store and note it (du, .status). It must have been folded. */
+/* Count what the disk takes in the store and note it (du, .status). It must have been folded. Of a large one a part is counted now; the
+ * collector's thread has the others counted to their end by upload_measure_rest(). */
 void upload_measure(struct service *, struct disk *);
+void upload_measure_rest(struct service *, bool (*stop)(void *ctx), void *ctx);
+struct to_measure; /* those that wait for it */
+struct to_measure *to_measure_new(void);
+void to_measure_free(struct to_measure *);
 
 /* Would a file of this name and size, beside the disk that the image has, take that disk's place when it is closed? */
 bool upload_replaces(const struct image *, const char *name, uint64_t size);
@@ -70,6 +75,7 @@ int upload_emptied(struct service *, const struct who *, uint64_t disk_node, str
 /* May the disk have this size? (policy max-disk) */
 int upload_size_allowed(struct service *, const struct who *, uint64_t disk_node, uint64_t size, struct error *err) MUST_USE;
 
+#define UPLOAD_HASH_MOST ((uint64_t)1 << 40) /* bytes, holes included; -EFBIG beyond: 10 minutes, or half an hour on an old processor */
 /* SHA-256 of all bytes of a disk. With `idle` (may be NULL) it is found on processors that would be idle. stop (may be NULL) is asked now and
  * then: -ECANCELED when it says so. */
 int upload_hash(struct disk *, struct store *idle, bool (*stop)(void *ctx), void *ctx, struct hash *ret, struct error *err) MUST_USE;

@@ -118,6 +118,12 @@ static bool is_written(void *ctx, uint64_t disk)
 	return hold_handle_each(f->hold, find_writer, &s) != 0;
 }
 
+static bool is_waited_for(void *ctx, uint32_t pid)
+{
+	(void)ctx;
+	return !session_is_over() && !process_is_dying(pid);
+}
+
 bool front_is_written_elsewhere(struct front *f, uint32_t conn, uint64_t disk)
 {
 	struct writer_search s = { .disk = disk, .but = conn };
@@ -169,7 +175,8 @@ int front_new(struct front **ret, struct service *s, struct hold *hold, const st
 		front_free(f);
 		return r;
 	}
-	s->events = (struct service_events){ .entry = on_entry, .inode = on_inode, .rights = on_rights, .is_written = is_written, .ctx = f };
+	s->events = (struct service_events){ .entry = on_entry, .inode = on_inode, .rights = on_rights, .is_written = is_written,
+					      .is_waited_for = is_waited_for, .ctx = f };
 	(void)hold_handle_each(hold, take_up, f); /* a disk that is gone is found out when it is read */
 	*ret = f;
 	return 0;

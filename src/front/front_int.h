@@ -97,6 +97,7 @@ static inline uint64_t brought_key(uint64_t dir, const char *name)
 		sum = sum * 31 + (unsigned char)*name;
 	return node_beside(dir, SLOT_REVIEWED) ^ (sum << 8 & 0xffffff00000000);
 }
+bool process_is_dying(uint32_t pid); /* killed, and only waits for its requests */
 
 /* tree_restored_file(), for who asks: the first name is one to rsync alone. */
 bool restored_file(struct ask *, uint64_t dir, const char *name, uint64_t *ret);

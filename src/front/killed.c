@@ -9,6 +9,7 @@
  * The code of another user's process is shown as 0 to all but root. A daemon that serves other users then goes by the flag alone: a
  * program with threads that ends without closing what it writes is taken for killed, which is better than half an image. */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,17 @@ static bool is_exiting(uint32_t pid)
 {
 	char text[128];
 	return read_proc(pid, "statm", text, sizeof text) && strspn(text, "0 \n") == strlen(text);
+}
+
+/* A fatal signal is pending for each thread as SIGKILL, until the kernel has its answers. */
+bool process_is_dying(uint32_t pid)
+{
+	char text[4096];
+	unsigned long long pending;
+	if (!pid || !read_proc(pid, "status", text, sizeof text))
+		return false;
+	const char *p = strstr(text, "\nSigPnd:");
+	return p && sscanf(p + 8, "%llx", &pending) == 1 && pending >> (SIGKILL - 1) & 1;
 }
 
 bool process_was_killed(uint32_t pid)

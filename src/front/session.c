@@ -155,6 +155,13 @@ static struct link *link_by_number(struct sessions *all, uint32_t no)
 	return NULL;
 }
 
+bool session_is_over(void)
+{
+	const struct request *q = session_request();
+	const struct link *l = q ? (const struct link *)(const void *)q->conn : NULL; /* conn is its first member */
+	return l && (atomic_load(&l->gone) || atomic_load(&l->all->ending));
+}
+
 void sessions_end(struct sessions *all, uint32_t no)
 {
 	struct link *l = link_by_number(all, no);

@@ -44,6 +44,8 @@ struct request {
 };
 const struct request *session_request(void);
 
+bool session_is_over(void); /* it belongs to a connection that is served no more, or to a daemon that ends */
+
 /* The answer to a copy_file_range: the kernel takes 64 bits of it (session_is_wide) or 32. */
 struct fuse_req;
 bool session_is_wide(void);
