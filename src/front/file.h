@@ -44,7 +44,7 @@ struct file {
 	bool like_cp;         /* opened as cp opens what it copies: habits.h */
 	_Atomic bool wrote;   /* bytes were written to it, or copied */
 	bool made_alone;      /* its open made it, and would have failed had it been there (O_EXCL) */
-	_Atomic bool said_empty; /* a close was told that nothing was written */
+	_Atomic bool told_why; /* whoever has it open was told why nothing was written to it: by a refusal, or at a close */
 	_Atomic bool sought;  /* asked where its data are */
 	struct disk *disk;    /* FILE_IS_DISK; NULL: it is gone, and only the moment is left */
 	struct disk_gate *gate; /* its */

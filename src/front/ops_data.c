@@ -166,6 +166,8 @@ int note_failure(struct ask *a, struct file *f, int r)
 		file_mark(a->front, f, r == -ENOSPC ? MARK_NO_ROOM : MARK_OVER, 0);
 	if (r == -EIO || r == -ENOSPC || r == -EDQUOT || r == -EFBIG || r == -ENOMEM || r == ERR_DAMAGED)
 		file_mark(a->front, f, MARK_BROKEN, 0);
+	if (r)
+		f->told_why = true;
 	return say_full(a, r);
 }
 
@@ -543,6 +545,8 @@ void op_copy_file_range(fuse_req_t req, fuse_ino_t node_in, off_t off_in, struct
 	if (!r)
 		r = copy(&a, from, (uint64_t)off_in, to, (uint64_t)off_out, len, &done);
 	session_blocking_end();
+	if (r && to)
+		to->told_why = true;
 	file_put(a.front, &from);
 	file_put(a.front, &to);
 	if (r)

@@ -247,10 +247,10 @@ static enum upload_end end_of(struct ask *a, const struct file *f, uint32_t mark
 static int flush_nothing(struct ask *a, struct file *f, bool is_last)
 {
 	struct who writer = judged(a, f);
-	if (disk_size(f->disk) || !(is_last || (f->made_alone && a->who.pid == f->who.pid)) || front_is_written_besides(a->front, f))
+	if (f->told_why || disk_size(f->disk) || !(is_last || (f->made_alone && a->who.pid == f->who.pid)) || front_is_written_besides(a->front, f))
 		return 0;
 	int r = upload_check_empty(a->front->service, &writer, f->node, &a->err);
-	f->said_empty |= r != 0;
+	f->told_why |= r != 0;
 	return r;
 }
 
@@ -289,7 +289,7 @@ void op_flush(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *fi)
 /* Nobody gets an answer any more, but .why has a line. Returns whether the store was too full for it. */
 static bool flush_last(struct ask *a, struct file *f, bool belongs)
 {
-	int r = file_marks(a->front, f) & MARK_WROTE ? flush_disk(a, f, belongs) : f->said_empty ? 0 : flush_nothing(a, f, true);
+	int r = file_marks(a->front, f) & MARK_WROTE ? flush_disk(a, f, belongs) : flush_nothing(a, f, true);
 	if (r == -ENOSPC && !(file_marks(a->front, f) & MARK_NO_ROOM)) {
 		(void)note_failure(a, f, r);
 		r = flush_disk(a, f, belongs); /* which it fails for */

@@ -185,7 +185,7 @@ static int get_disk(struct cat_txn *txn)
 
 static int disks(struct cat_txn *txn, void *arg, struct error *err)
 {
-	struct disk_row full, got, small = { .no = UINT64_MAX };
+	struct disk_row full, got, small = { .no = DISK_NO_MAX };
 	struct trace t = { .text = "" }, from = { .text = "" };
 	struct key k;
 	(void)arg, (void)err;
