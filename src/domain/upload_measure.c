@@ -40,6 +40,8 @@ struct to_measure *to_measure_new(void)
 
 void to_measure_free(struct to_measure *t)
 {
+	if (!t)
+		return;
 	pthread_mutex_destroy(&t->lock);
 	free(t);
 }
