@@ -239,6 +239,32 @@ int region_take(struct region *g, const char *text, struct error *err)
 	return 0;
 }
 
+/* All that a region's file shows, and nothing else: a copy of what was read here or somewhere else. */
+static bool region_is_copy(const char *text)
+{
+	static const char *const keys[] = { "mainland", "copy", "zones", "types", "storage-price", "free-storage", "windows-fee",
+					    "instance-price" };
+	struct region g = { .no = 0 };
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+		size_t n = strlen(keys[i]);
+		const char *at = text;
+		while ((at = strstr(at, keys[i])) && ((at != text && at[-1] != '\n') || (at[n] != ' ' && at[n] != '\n')))
+			at += n;
+		if (!at)
+			return false;
+	}
+	return region_take(&g, text, NULL) == 0;
+}
+
+int act_bring(uint64_t node, const char *text, struct error *err)
+{
+	bool policy = node_slot(node) == SLOT_FILE + FILE_POLICY;
+	if (policy ? policy_is_copy(text) : region_is_copy(text))
+		return 0;
+	return fail(err, -EPERM, "%s is set by operators; of who is none only a whole text, as it is read, is taken, since a restore brings "
+		    "it along, and ignored", policy ? "a policy" : "a region");
+}
+
 int account_take(struct cat_txn *txn, const struct who *w, struct account *c, const char *text, struct error *err)
 {
 	struct account_change change = { txn, w, c };

@@ -33,6 +33,10 @@ int act_set(struct service *, const struct who *, uint64_t node, const char *val
 /* Write lines to .policy, .region or .account. */
 int act_configure(struct service *, const struct who *, uint64_t node, const char *text, struct error *err) MUST_USE;
 
+/* A text that who is no operator writes to a region's .policy or .region: 0 and forgotten when it is a whole one, such as a restore brings
+ * along, whatever its values; -EPERM otherwise. It never changes anything. */
+int act_bring(uint64_t node, const char *text, struct error *err) MUST_USE;
+
 /* Of a disk or a setting. */
 int act_set_mtime(struct service *, const struct who *, uint64_t node, int64_t mtime, struct error *err) MUST_USE;
 

@@ -175,6 +175,25 @@ bool policy_is_whole(const char *text)
 	return true;
 }
 
+/* A policy, and a value that it may have. */
+static bool is_value_line(const char *line)
+{
+	char name[64], value[64], more[2];
+	const struct rule *rule = sscanf(line, " %63s %63s %1s", name, value, more) == 2 ? find_rule(name) : NULL;
+	return rule && check_value(rule, value, NULL) == 0;
+}
+
+bool policy_is_copy(const char *text)
+{
+	char line[160];
+	for (const char *p = text; *p; p += strcspn(p, "\n"), p += *p == '\n') {
+		snprintf(line, sizeof line, "%.*s", (int)strcspn(p, "\n"), p);
+		if (line[0] != '#' && line[0] && !is_value_line(line))
+			return false;
+	}
+	return policy_is_whole(text);
+}
+
 int policy_write_line(struct cat_txn *txn, const struct policy_place *at, const char *line, struct error *err)
 {
 	uint32_t account = at->account, region = at->region;

@@ -22,6 +22,9 @@ struct policy_place {
 int policy_write_line(struct cat_txn *, const struct policy_place *, const char *line, struct error *err) MUST_USE;
 bool policy_is_whole(const char *text); /* does it have a line for each policy? */
 
+/* … and nothing but that: a copy of what was read here or somewhere else? */
+bool policy_is_copy(const char *text);
+
 /* All in force, with the scope that each is from; != 0 ends the walk and is returned. */
 enum policy_scope { SCOPE_DEFAULT, SCOPE_STORE, SCOPE_REGION, SCOPE_ACCOUNT, SCOPE_ACCOUNT_REGION };
 typedef int (*policy_fn)(void *ctx, const char *name, const char *value, enum policy_scope);

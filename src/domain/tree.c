@@ -97,7 +97,7 @@ bool tree_restored_file(const struct who *w, uint64_t dir, const char *name, uin
 	int f = tree_file_by_name(name);
 	if (f < 0)
 		f = by_first_name(name);
-	if (f < 0 || !w->is_operator || node_kind(dir) != NODE_REGION || !tree_has_file(w, dir, (enum tree_file)f))
+	if (f < 0 || node_kind(dir) != NODE_REGION || !tree_has_file(w, dir, (enum tree_file)f))
 		return false;
 	*ret = node_beside(dir, SLOT_FILE + (unsigned)f);
 	return true;
@@ -107,6 +107,12 @@ int tree_may_configure(const struct who *w, uint64_t node, struct error *err)
 {
 	bool own_account = node_kind(node) == NODE_FIXED && node_slot(node) == SLOT_FILE + FILE_ACCOUNT;
 	return decide(w, own_account ? MAY_ACCEPT : MAY_MANAGE, NULL, err);
+}
+
+bool tree_is_brought(uint64_t node)
+{
+	unsigned f = node_slot(node) - SLOT_FILE;
+	return node_kind(node) == NODE_REGION && (f == FILE_LIST || f == FILE_USAGE || f == FILE_POLICY || f == FILE_REGION);
 }
 
 bool tree_may_write(const struct who *w, uint64_t node)

@@ -87,8 +87,11 @@ const char *tree_file_name(enum tree_file);
 int tree_file_by_name(const char *name);
 
 /* The generated file of a region that a program which restores it means by this name: its own, or one under which rsync writes it at first
- * (".list.aB3dEf"). Regions are made, and restored, by operators. false: none. */
+ * (".list.aB3dEf"). false: none. */
 bool tree_restored_file(const struct who *, uint64_t dir, const char *name, uint64_t *ret);
+
+/* Does everybody open it for writing, as restores do? What it takes of whom is act_bring()'s to say. */
+bool tree_is_brought(uint64_t node);
 
 /* Find the row of an upload's name in an image directory: the disk number, or 0. */
 uint64_t scratch_find(struct cat_txn *, uint64_t image_node, const char *name, uint8_t *ret_key);

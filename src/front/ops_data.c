@@ -280,6 +280,17 @@ static int write_setting(struct ask *a, struct file *f, const char *data, size_t
 	return r;
 }
 
+/* By who is no operator: no more than a restore brings along. Refused by the write, as a shell sees no error of close(). */
+static int write_brought(struct ask *a, struct file *f, const char *data, size_t size, uint64_t offset)
+{
+	AUTO_BUF struct buf text = BUF_INIT;
+	buf_add(&text, data, size);
+	int r = act_bring(f->node, strlen(text.data) == size ? text.data : "", &a->err);
+	if (!r)
+		habit_restored(&a->view->habits, a->who.pid, f->node, offset + size);
+	return r;
+}
+
 static int write_config(struct ask *a, struct file *f, const char *data, size_t size)
 {
 	WITH_LOCK(&f->lock);
@@ -313,7 +324,10 @@ static int write_file(struct ask *a, struct file *f, const char *buf, size_t siz
 	switch (f->kind) {
 	case FILE_IS_DISK: return write_disk(a, f, buf, size, (uint64_t)offset);
 	case FILE_IS_SETTING: return size ? write_setting(a, f, buf, size, (size_t)offset) : 0;
-	case FILE_IS_CONFIG: return size ? write_config(a, f, buf, size) : 0;
+	case FILE_IS_CONFIG:
+		if (size && !f->who.is_operator && tree_is_brought(f->node))
+			return write_brought(a, f, buf, size, (uint64_t)offset);
+		return size ? write_config(a, f, buf, size) : 0;
 	case FILE_IS_IGNORED:
 		habit_restored(&a->view->habits, a->who.pid, f->node, (uint64_t)offset + size);
 		return 0;

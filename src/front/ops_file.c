@@ -60,9 +60,10 @@ static int may_open_text(struct ask *a, uint64_t node, int flags)
 	if ((flags & O_ACCMODE) == O_RDONLY)
 		return 0;
 	switch (file_kind_of(node)) {
-	case FILE_IS_TEXT: /* of a region: an operator who restores one writes it, and it is ignored */
-		return node_kind(node) == NODE_REGION && a->who.is_operator ? 0 : fail(&a->err, -EPERM, "this file is made when it is read");
-	case FILE_IS_CONFIG: return tree_may_configure(&a->who, node, &a->err);
+	case FILE_IS_TEXT: /* of a region: who restores one writes it, and it is ignored */
+		return tree_is_brought(node) ? 0 : fail(&a->err, -EPERM, "this file is made when it is read");
+	case FILE_IS_CONFIG: /* … or judged by the write */
+		return tree_is_brought(node) ? 0 : tree_may_configure(&a->who, node, &a->err);
 	default: break;
 	}
 	int r = tree_image(a->front->service, &a->who, node, &i, &a->err);
