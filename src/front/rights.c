@@ -60,12 +60,35 @@ static int forget_name(void *ctx, const char *name, const struct entry *e, uint6
 	return 0;
 }
 
-static int forget_file(void *ctx, const struct hold_handle *h)
+struct opened {
+	uint32_t conn;
+	uint64_t *nodes;
+	unsigned count, room;
+};
+
+static int note_file(void *ctx, const struct hold_handle *h)
 {
-	const struct forgetting *f = ctx;
-	if (h->conn == f->conn)
-		notify_inode(f->sessions, &f->audience, h->node, 0, 0);
+	struct opened *o = ctx;
+	if (h->conn != o->conn)
+		return 0;
+	if (o->count == o->room) {
+		o->room = o->room * 2 + 64;
+		o->nodes = realloc(o->nodes, o->room * sizeof *o->nodes);
+		if (!o->nodes)
+			abort();
+	}
+	o->nodes[o->count++] = h->node;
 	return 0;
+}
+
+/* Noted first and told then: whoever tells may be the last to let go of a connection that has just ended, and its handles go with it. */
+static void forget_files(struct front *front, const struct forgetting *f)
+{
+	struct opened o = { .conn = f->conn };
+	(void)hold_handle_each(front->hold, note_file, &o);
+	for (unsigned i = 0; i < o.count; i++)
+		notify_inode(f->sessions, &f->audience, o.nodes[i], 0, 0);
+	free(o.nodes);
 }
 
 /* With a directory in the root the kernel forgets all that is below it. */
@@ -74,7 +97,7 @@ static void forget_all(struct front *front, uint32_t conn)
 	struct forgetting f = { front->sessions, conn, { is_it, &f } };
 	struct who anybody = { .account = 0 };
 	(void)!tree_list(front->service, &anybody, ROOT_NODE, 0, forget_name, &f, NULL); /* what cannot be read is not shown either */
-	(void)hold_handle_each(front->hold, forget_file, &f);
+	forget_files(front, &f);
 }
 
 /* The connections that lost a right since they were asked last: the caller frees them. */

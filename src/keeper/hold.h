@@ -49,7 +49,8 @@ bool hold_handle_mark(struct hold *, uint32_t conn, uint64_t fh, uint32_t set, u
 bool hold_handle_remove(struct hold *, uint32_t conn, uint64_t fh);
 void hold_handle_remove_conn(struct hold *, uint32_t conn);
 unsigned hold_handle_count(struct hold *, uint32_t conn); /* how many it has; 0: all of them */
-/* Calls each for every handle; it may not change the table. Non-zero ends the walk and is returned. */
+/* Calls each for every handle; it may not change the table, nor let go of a connection, whose end does. Non-zero ends the walk and is
+ * returned. */
 int hold_handle_each(struct hold *, int (*each)(void *ctx, const struct hold_handle *), void *ctx);
 
 /* ---- texts of open settings: what a handle has beside what is in the catalog. */
