@@ -570,7 +570,7 @@ static bool is_among(uint64_t payer, const uint64_t *sorted, size_t count)
 }
 
 /* 1: it was theirs. */
-static int claim_one(struct edit *e, const struct key *k, const uint64_t *from, size_t n_from, uint32_t to)
+static int claim_one(struct edit *e, const struct key *k, const uint64_t *from, size_t n_from, uint64_t to)
 {
 	struct object_row row;
 	int r = find_row(e, k, &row);

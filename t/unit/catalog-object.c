@@ -535,6 +535,7 @@ static int large_payer(struct cat_txn *txn, void *arg, struct error *err)
 	struct hash h = hash_at(90011);
 	struct place p = { 1, (64u << 20) - 1, 10, OBJECT_CHUNK }, beyond = { 1, 64u << 20, 10, OBJECT_CHUNK };
 	struct object_row row;
+	struct meter meter;
 	uint64_t payer = DISK_NO_MAX - 5;
 	(void)arg, (void)err;
 	is_int(object_insert(txn, 1, &h, &beyond, 0), -EINVAL, "no pack is so long");
@@ -544,6 +545,10 @@ static int large_payer(struct cat_txn *txn, void *arg, struct error *err)
 	   "which it pays for, at the end of a pack");
 	is_int(object_claim_many(txn, 1, &h, 1, &payer, 1, 7), 1, "another one claims it");
 	ok(object_get(txn, 1, &h, &row) == 0 && row.payer == 7 && row.place.offset == p.offset, "and pays for it");
+	is_int(object_claim_many(txn, 1, &h, 1, &(uint64_t){ 7 }, 1, payer), 1, "one with a large number claims it back");
+	ok(object_get(txn, 1, &h, &row) == 0 && row.payer == payer && row.place.offset == p.offset, "and pays for it");
+	ok(meter_get(txn, payer, &meter) == 0 && meter.bytes == 10 && meter_get(txn, (uint32_t)payer, &meter) == -ENOENT,
+	   "by its own meter");
 	return -ECANCELED;
 }
 
