@@ -33,10 +33,13 @@ int absorb_read(struct disk *d, uint64_t chunk, void *buf, struct error *err)
 {
 	struct object below;
 	WITH_RDLOCK(&d->data_lock);
+	int r = disk_wake(d, err);
+	if (r)
+		return r;
 	uint16_t bits = overlay_bits(d->overlay, chunk);
 	if (bits == UINT16_MAX)
 		return overlay_read(d->overlay, buf, CHUNK_SIZE, chunk * CHUNK_SIZE, err);
-	int r = below_find(d, chunk, 1, &below, err);
+	r = below_find(d, chunk, 1, &below, err);
 	return r ? r : merged_read(d, chunk, bits, &below, buf, 0, CHUNK_SIZE, err);
 }
 

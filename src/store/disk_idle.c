@@ -87,6 +87,16 @@ static void let_go(struct disk *d, const struct piece *p)
 		absorb_remove(a, m);
 }
 
+/* The next chunk from *at on that the overlay has. The disk may rest, and its files be gone or damaged: that is an error. */
+static int next_chunk(struct disk *d, uint64_t *at, struct error *err)
+{
+	WITH_RDLOCK(&d->data_lock);
+	int r = disk_wake(d, err);
+	if (r == 0)
+		*at = overlay_next(d->overlay, *at);
+	return r;
+}
+
 /* The next chunks from *at on. */
 static int gather(struct disk *d, struct group *g, uint64_t *at, struct error *err)
 {
@@ -94,12 +104,9 @@ static int gather(struct disk *d, struct group *g, uint64_t *at, struct error *e
 	g->count = 0;
 	while (r == 0 && g->count < GROUP) {
 		struct piece *p = &g->pieces[g->count];
-		{
-			WITH_RDLOCK(&d->data_lock);
-			*at = overlay_next(d->overlay, *at);
-		}
-		if (*at == UINT64_MAX)
-			return 0;
+		r = next_chunk(d, at, err);
+		if (r || *at == UINT64_MAX)
+			return r;
 		p->chunk = (*at)++;
 		if (!claim(d, p->chunk, &p->ticket))
 			continue;
@@ -236,6 +243,7 @@ int disk_absorb_idle(struct disk *d, bool (*stop)(void *ctx), void *ctx, struct 
 				let_go(d, &g->pieces[i]);
 	} while (r == 0 && g->count == GROUP);
 	free(g);
+	disk_noted(d);
 	if (r && r != -ECANCELED && err)
 		absorb_say(d, err);
 	return r ? r : written ? -EBUSY : 0;

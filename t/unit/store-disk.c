@@ -1159,6 +1159,29 @@ static void test_idle(void)
 	end_owner(&o);
 }
 
+/* Whoever comes to a disk that rests opens its files again, and may find that he cannot. */
+static void test_idle_at_rest(void)
+{
+	char path[4300], away[4310];
+	uint8_t byte = 7, got = 0;
+	struct owner o;
+	struct error err;
+	new_owner(&o, 72);
+	put(&o, &byte, 1, 0);
+	for (int i = 0; i < 100 && disk_rest(o.disk, NULL); i++)
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	ok(overlay_is_resting(o.disk->overlay), "a disk rests");
+	snprintf(path, sizeof path, "%s/72.data", o.dir);
+	snprintf(away, sizeof away, "%s.away", path);
+	rename(path, away);
+	is_int(disk_absorb_idle(o.disk, NULL, NULL, &err), ERR_DAMAGED, "its bytes are gone, which the idle thread says");
+	rename(away, path);
+	absorb_idle(&o);
+	fold(&o);
+	ok(disk_read(o.disk, &got, 1, 0, NULL, NULL) == 1 && got == 7, "when they are back all is as it was");
+	end_owner(&o);
+}
+
 /* What stands for processors that are never idle: a job that lasts. */
 struct stall {
 	_Atomic bool began, over, absorbed;
@@ -1432,6 +1455,7 @@ int main(void)
 	test_trouble_shown();
 	test_times();
 	test_idle();
+	test_idle_at_rest();
 	test_idle_in_a_hurry();
 	test_idle_beside_folds();
 	test_race();
