@@ -211,10 +211,22 @@ struct map_root disk_root(struct disk *d) { return root_load(&d->root); }
 
 int64_t disk_mtime(struct disk *d) { return atomic_load(&d->mtime); }
 
-void disk_set_mtime(struct disk *d, int64_t mtime)
+/* Under data_lock, with the overlay's files open if it has any. */
+static void note_mtime(struct disk *d, int64_t mtime)
 {
 	atomic_store(&d->mtime, mtime);
 	overlay_set_mtime(d->overlay, mtime);
+}
+
+/* Where the files cannot be opened it is known as long as this process lives. */
+void disk_set_mtime(struct disk *d, int64_t mtime)
+{
+	{
+		WITH_RDLOCK(&d->data_lock);
+		(void)!disk_wake(d, NULL);
+		note_mtime(d, mtime);
+	}
+	disk_noted(d);
 }
 
 /* The clock is read without a system call, to a few milliseconds. Under data_lock. */
@@ -224,7 +236,7 @@ void disk_touch(struct disk *d)
 	clock_gettime(CLOCK_REALTIME_COARSE, &now);
 	int64_t mtime = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	if (atomic_load(&d->mtime) != mtime || overlay_mtime(d->overlay) != mtime)
-		disk_set_mtime(d, mtime);
+		note_mtime(d, mtime);
 }
 
 bool disk_dirty(struct disk *d)

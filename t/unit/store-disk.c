@@ -1005,6 +1005,13 @@ static void test_lost_pages(void)
 	end_owner(&o);
 }
 
+static void put_to_rest(struct owner *o)
+{
+	for (int i = 0; i < 100 && disk_rest(o->disk, NULL); i++)
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	ok(overlay_is_resting(o->disk->overlay), "disk %" PRIu64 " rests", o->number);
+}
+
 static void test_times(void)
 {
 	static uint8_t buf[CHUNK_SIZE];
@@ -1024,8 +1031,13 @@ static void test_times(void)
 	disk_close(o.disk);
 	open_disk(&o);
 	is_int(disk_mtime(o.disk), 5, "a time that is set is the time");
+	put_to_rest(&o);
+	disk_set_mtime(o.disk, 6);
+	disk_close(o.disk);
+	open_disk(&o);
+	is_int(disk_mtime(o.disk), 6, "one that is set while the disk rests, too");
 	fold(&o);
-	is_int(o.mtime, 5, "and goes into the catalog with the bytes");
+	is_int(o.mtime, 6, "and goes into the catalog with the bytes");
 	must(disk_zero(o.disk, 0, 4096, &err), &err);
 	ok(disk_mtime(o.disk) >= t, "zeros are a change");
 	must(disk_truncate(o.disk, 100, &err), &err);
@@ -1168,9 +1180,7 @@ static void test_idle_at_rest(void)
 	struct error err;
 	new_owner(&o, 72);
 	put(&o, &byte, 1, 0);
-	for (int i = 0; i < 100 && disk_rest(o.disk, NULL); i++)
-		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
-	ok(overlay_is_resting(o.disk->overlay), "a disk rests");
+	put_to_rest(&o);
 	snprintf(path, sizeof path, "%s/72.data", o.dir);
 	snprintf(away, sizeof away, "%s.away", path);
 	rename(path, away);
