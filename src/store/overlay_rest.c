@@ -49,9 +49,10 @@ int overlay_rest(struct overlay *o, struct error *err)
 	if (r)
 		return r;
 	WITH_WRLOCK(&o->files);
-	if (!atomic_load(&o->there) || !is_durable(o) || fdatasync(o->live) || fstat(o->data, &st))
+	if (!atomic_load(&o->there) || !is_durable(o) || fstat(o->data, &st))
 		return fail(err, -EBUSY, "overlay %" PRIu64 " is in use", o->number);
-	r = overlay_intact(o, err); /* nobody asks these descriptors again */
+	/* Nobody asks these descriptors again, and the kernel tells of a page of .live only once: other bits may be there next time. */
+	r = fdatasync(o->live) ? overlay_spoil(o, err) : overlay_intact(o, err);
 	if (r)
 		return r;
 	o->rest_size = overlay_size(o);

@@ -986,6 +986,24 @@ static void test_failed_sync(void)
 	end_owner(&o);
 }
 
+/* Nobody asks again of files that are closed. */
+static void test_failed_rest(void)
+{
+	uint8_t buf[BLOCK_SIZE] = { 1 };
+	struct owner o;
+	struct error err;
+	new_owner(&o, 49);
+	put(&o, buf, sizeof buf, 0);
+	must(disk_sync(o.disk, &err), &err);
+	power_fail_sync(EIO);
+	for (int i = 0; i < 100 && disk_rest(o.disk, NULL) == -EBUSY; i++)
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	ok(!overlay_is_resting(o.disk->overlay), "what cannot be written is not put to rest");
+	is_int(disk_sync(o.disk, &err), -EIO, "and who syncs is told");
+	is_int(disk_fold(o.disk, NULL, &err), -EIO, "as is who makes a map of it");
+	end_owner(&o);
+}
+
 /* The kernel could not write a page, nobody had synced, and zeros are read where it was. */
 static void test_lost_pages(void)
 {
@@ -1461,6 +1479,7 @@ int main(void)
 	test_background();
 	test_trouble_taken();
 	test_failed_sync();
+	test_failed_rest();
 	test_lost_pages();
 	test_trouble_shown();
 	test_times();
