@@ -2,6 +2,7 @@
 #include "cli/inherited.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -49,4 +50,10 @@ void inherited_close(int but)
 	}
 	close_all((unsigned)first, (unsigned)but - 1);
 	close_all((unsigned)but + 1, ~0u);
+}
+
+void inherited_signals(void)
+{
+	signal(SIGCHLD, SIG_DFL);
+	signal(SIGALRM, SIG_DFL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* inherited: descriptors that the caller of this program had open. A process that stays would keep them open for ever: a lock that the caller
- * has on one, the end of a pipe that somebody reads to its end. */
+/* inherited: descriptors that the caller of this program had open, and what it does with signals. A process that stays would keep them open for
+ * ever: a lock that the caller has on one, the end of a pipe that somebody reads to its end. */
 #ifndef IMAGEFS_CLI_INHERITED_H
 #define IMAGEFS_CLI_INHERITED_H
 
@@ -11,5 +11,9 @@ void inherited_complete(void);
 /* Closes all but 0, 1, 2, `but` (-1: none) and those that a service manager passed to this process (sd_listen_fds(3)); these are
  * closed by execve. */
 void inherited_close(int but);
+
+/* Who ignores SIGCHLD is not told of the end of its children: a keeper would not notice that of its daemon. And SIGALRM is what ends a daemon
+ * that has no keeper any more. */
+void inherited_signals(void);
 
 #endif

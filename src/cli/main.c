@@ -14,6 +14,7 @@
 int main(int argc, char **argv)
 {
 	inherited_complete();
+	inherited_signals();
 	if (argc < 2)
 		return command_help.run(0, NULL), EXIT_USAGE;
 	if (strcmp(argv[1], "daemon") == 0 && argc == 3)

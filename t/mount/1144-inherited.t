@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# What the caller of a command had open is not kept open by the processes that stay.
+# What the caller of a command had open is not kept open by the processes that stay, and what it does with signals is nothing to them.
 . "$(dirname "$0")/../lib/test-lib.sh"
 private_dev_fuse
 need_root
-need jq flock
+need jq flock perl
 new_store
 mkdir "$M"
 test_mounts+=("$M")
@@ -38,6 +38,21 @@ is 'mount' "$?" 0
 ok 'works all the same' test -d "$M/ap-beijing/custom"
 ok 'and has the store locked' bash -c '! flock -n "$1" true' _ "$STORE/lock"
 umount_store
+
+begin 'a program that waits for none of its children'
+# shellcheck disable=SC2016 # perl's
+careless() { timeout 20 perl -e '$SIG{CHLD} = "IGNORE"; exec @ARGV' "$@"; }
+ok 'mount' careless imagefs mount "$STORE" "$M"
+if printf '%s\n%s\n' 6.9 "$(uname -r)" | sort -VC; then
+	keeper=$(keeper_pid)
+	old=$(pgrep -P "$keeper" | head -n 1)
+	kill -9 "$old"
+	ok 'when the daemon dies, there is another' timeout 10 test -d "$M/ap-beijing/custom"
+	pgrep -P "$keeper" >/dev/null || kill -9 "$keeper" # what hangs would keep the test from ending
+fi
+umount_store
+imagefs mount "$STORE" "$M"
+ok 'umount' careless imagefs umount "$M"
 
 begin 'what a service manager passes'
 : >"$T/passed"
