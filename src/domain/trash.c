@@ -86,7 +86,23 @@ static int take_disk(struct cat_txn *txn, const struct image *to)
 	return r ? r : disk_row_put(txn, &row);
 }
 
-int trash_disk(struct cat_txn *txn, struct act *a, const struct image *i, char ret_name[TRASH_NAME_MAX + 1], struct error *err)
+/* The same bytes once more: they are paid for already. */
+static int copy_disk(struct cat_txn *txn, struct image *to)
+{
+	struct disk_row row;
+	int r = disk_row_get(txn, to->disk, &row);
+	if (!r && !hash_is_none(&row.root.hash))
+		r = object_ref(txn, row.domain, &row.root.hash);
+	if (r)
+		return r;
+	row.no = to->disk = cat_next(txn, COUNTER_DISK);
+	row.image = to->node;
+	row.overlay = 0;
+	return disk_row_put(txn, &row);
+}
+
+static int put_disk(struct cat_txn *txn, struct act *a, const struct image *i, bool copy, char ret_name[TRASH_NAME_MAX + 1],
+		    struct error *err)
 {
 	struct image gone = *i;
 	int r = policy_room_in_trash(txn, i->owner, i->shelf.region, err);
@@ -100,6 +116,8 @@ int trash_disk(struct cat_txn *txn, struct act *a, const struct image *i, char r
 	gone.state = STATE_TRASHED;
 	gone.trashed = gone.changed = clock_real();
 	r = trash_name(txn, &gone.shelf, i->name, gone.name);
+	if (!r && copy)
+		r = copy_disk(txn, &gone);
 	if (!r)
 		r = image_put(txn, &gone);
 	if (!r)
@@ -108,11 +126,21 @@ int trash_disk(struct cat_txn *txn, struct act *a, const struct image *i, char r
 		r = trash_forget_scratch(txn, gone.node);
 	if (!r && i->shelf.type == TYPE_INSTANCE)
 		r = runs_split(txn, i, &gone);
-	if (!r)
+	if (!r && !copy)
 		r = take_disk(txn, &gone);
 	memcpy(ret_name, gone.name, sizeof gone.name);
 	act_shelf_changed(a, SEEN_BY(gone.shelf.account), &gone.shelf, gone.name);
 	return r;
+}
+
+int trash_disk(struct cat_txn *txn, struct act *a, const struct image *i, char ret_name[TRASH_NAME_MAX + 1], struct error *err)
+{
+	return put_disk(txn, a, i, false, ret_name, err);
+}
+
+int trash_copy(struct cat_txn *txn, struct act *a, const struct image *i, char ret_name[TRASH_NAME_MAX + 1], struct error *err)
+{
+	return put_disk(txn, a, i, true, ret_name, err);
 }
 
 int disk_row_release(struct cat_txn *txn, uint64_t disk)

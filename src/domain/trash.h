@@ -17,6 +17,9 @@ struct act;
 int trash_disk(struct cat_txn *, struct act *, const struct image *, char ret_name[TRASH_NAME_MAX + 1],
 	       struct error *err) MUST_USE; /* -EDQUOT: the trash is full */
 
+/* The same of a disk whose file goes on with other bytes: what was committed of it, with a number of its own. */
+int trash_copy(struct cat_txn *, struct act *, const struct image *, char ret_name[TRASH_NAME_MAX + 1], struct error *err) MUST_USE;
+
 /* Of a row that went to the trash as a copy: files on their way are not its. */
 int trash_forget_scratch(struct cat_txn *, uint64_t node) MUST_USE;
 

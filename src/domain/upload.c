@@ -62,6 +62,7 @@ static int do_reopen(struct cat_txn *txn, struct act *a, struct error *err)
 {
 	struct tree_disk d;
 	int r = upload_rows(txn, a->node, &d, err);
+	a->not_logged = true; /* but what is put in the trash */
 	if (!r)
 		r = may(txn, a->who, MAY_CHANGE, NULL, &d.image, err);
 	if (r || !d.is_main || is_being_written(&d))
@@ -69,6 +70,8 @@ static int do_reopen(struct cat_txn *txn, struct act *a, struct error *err)
 	if (d.image.used)
 		return fail(err, -EPERM, "the disk of %s has been used (read, copied or started from) and never changes again; "
 			    "make another image", d.image.name);
+	if (a->flag && (r = upload_keep_old(txn, a, &d, err)))
+		return r;
 	act_node_changed(a, seers_of(&d.image), a->node, false);
 	d.image.state = STATE_PENDING;
 	d.image.incomplete = false;
@@ -81,10 +84,10 @@ static int do_reopen(struct cat_txn *txn, struct act *a, struct error *err)
 	return r ? r : image_put(txn, &d.image);
 }
 
-int upload_reopen(struct service *s, const struct who *w, uint64_t disk_node, struct error *err)
+static int reopen(struct service *s, const struct who *w, uint64_t disk_node, bool anew, struct error *err)
 {
 	struct tree_disk d;
-	struct act a = { .service = s, .who = w, .fn = do_reopen, .node = disk_node };
+	struct act a = { .service = s, .who = w, .operation = anew ? "replace" : NULL, .fn = do_reopen, .node = disk_node, .flag = anew };
 	int r = tree_disk(s, w, disk_node, &d, err);
 	if (!r)
 		r = may_now(s, w, verb_of_writing(&d), &d.image, err);
@@ -93,6 +96,16 @@ int upload_reopen(struct service *s, const struct who *w, uint64_t disk_node, st
 	if (r || !d.is_main || is_being_written(&d) || image_is_running(&d.image))
 		return r;
 	return act_run(&a, err);
+}
+
+int upload_reopen(struct service *s, const struct who *w, uint64_t disk_node, struct error *err)
+{
+	return reopen(s, w, disk_node, false, err);
+}
+
+int upload_begin_anew(struct service *s, const struct who *w, uint64_t disk_node, struct error *err)
+{
+	return reopen(s, w, disk_node, true, err);
 }
 
 /* ---- looking at it ------------------------------------------------------------------------------------ */

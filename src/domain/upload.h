@@ -36,6 +36,9 @@ bool image_is_from_others(const struct image *from, const struct image *to);
 /* Before a write (or an open for writing): the image is pending from here on. -EPERM when it is sealed. Cheap when it is pending already. */
 int upload_reopen(struct service *, const struct who *, uint64_t disk_node, struct error *err) MUST_USE;
 
+/* The same before all of it is truncated. What was available, and others could still want, goes on in the trash: -EDQUOT when that is full. */
+int upload_begin_anew(struct service *, const struct who *, uint64_t disk_node, struct error *err) MUST_USE;
+
 /* A writer is done, maybe the last one: look at the disk; when it is whole, fold it and show it as available. 0 also when the image
  * has to stay pending (nothing in it yet, more to come); an error when what is there can't be a disk image. Does all the work
  * before it returns. */

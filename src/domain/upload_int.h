@@ -13,6 +13,9 @@ struct act;
 /* The rows of a disk and of its image. -ESTALE when they are gone. */
 int upload_rows(struct cat_txn *, uint64_t disk_node, struct tree_disk *ret, struct error *err) MUST_USE;
 
+/* In the transaction that reopens it, before it is emptied: a disk that was available goes on in the trash (upload_take.c). */
+int upload_keep_old(struct cat_txn *, struct act *, const struct tree_disk *, struct error *err) MUST_USE;
+
 /* upload_hash() for somebody who waits: -EINTR when they don't any more, or the image was removed. */
 int upload_hash_now(struct service *, const struct who *, uint64_t disk_node, struct disk *, struct hash *ret, struct error *err) MUST_USE;
 

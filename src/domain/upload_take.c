@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* upload_take: a file that lies beside the disk takes its place.
  *
- * The old disk goes to the trash if anybody could still want it: it was whole, and it is not just what it was started from. */
+ * So does an upload that begins anew under the name of the disk. The old disk goes to the trash if anybody could still want it: it was whole, and it is not just what it was started from. */
 #include <stdio.h>
 #include <string.h>
 
@@ -101,6 +101,18 @@ static int give_up(struct cat_txn *txn, struct taking *t, struct act *a, const s
 	}
 	r = trash_disk(txn, a, i, gone, err);
 	snprintf(t->told, sizeof t->told, "its old disk is in .trash/%s/%s", type_name((enum image_type)i->shelf.type), gone);
+	return r;
+}
+
+int upload_keep_old(struct cat_txn *txn, struct act *a, const struct tree_disk *d, struct error *err)
+{
+	char gone[TRASH_NAME_MAX + 1];
+	if (!image_is_settled(&d->image) || d->image.shelf.trash || hash_is_none(&d->row.root.hash))
+		return 0;
+	int r = trash_copy(txn, a, &d->image, gone, err);
+	a->not_logged = false;
+	act_path_image(a, txn, &d->image);
+	snprintf(a->detail, sizeof a->detail, "its old disk is in .trash/%s/%s", type_name((enum image_type)d->image.shelf.type), gone);
 	return r;
 }
 

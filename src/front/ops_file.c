@@ -81,7 +81,7 @@ static int truncate_opened(struct ask *a, uint64_t node, struct file *f)
 	 * file: the old bytes must not show there. */
 	if (d.is_main && image_is_running(&d.image))
 		return disk_zero(f->disk, 0, disk_size(f->disk), &a->err);
-	r = upload_reopen(a->front->service, &a->who, node, &a->err);
+	r = upload_begin_anew(a->front->service, &a->who, node, &a->err);
 	if (!r)
 		r = disk_truncate(f->disk, 0, &a->err);
 	if (!r)

@@ -115,7 +115,7 @@ static int resize_disk(struct ask *a, uint64_t node, struct disk *disk, uint64_t
 	WITH_GATE(disks_gate(a->front->service->disks, disk));
 	int r = may_shrink(a, node, size);
 	if (!r)
-		r = upload_reopen(a->front->service, &a->who, node, &a->err);
+		r = (size ? upload_reopen : upload_begin_anew)(a->front->service, &a->who, node, &a->err);
 	if (!r)
 		r = upload_size_allowed(a->front->service, &a->who, node, size, &a->err);
 	if (!r && fi && file_get(a->front, a->who.conn, fi->fh, node, &f, NULL) == 0)

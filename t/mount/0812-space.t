@@ -87,7 +87,9 @@ for n in 1 2 3 4 5; do
 	cat "$a" >"$C/often/x.img"
 	cat "$b" >"$C/often/x.img"
 done
-packs_between 'only the last is kept' 12 13
+packs_between 'the trash has what was whole' 24 26
+purge "$C/often"
+packs_between 'out of the trash, only the last is kept' 12 13
 holds 'which is right' often "$b"
 ok 'everything is in order' imagefs check --read-data "$STORE"
 
