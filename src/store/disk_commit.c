@@ -8,7 +8,8 @@
  * committed together: objects that nothing refers to, even for a moment, are garbage.
  *
  * What one commit may change is bounded, because everybody waits for the catalog meanwhile: chunks by how a batch is filled
- * (disk_absorb.c), copies by the nodes that they have made. A commit that has enough of them leaves the others to the next. */
+ * (disk_absorb.c), copies by the nodes that they have made. A commit that has enough of them leaves the others to the next, and
+ * before it the notes of all are made durable. */
 #include "store/disk_int.h"
 
 #include <inttypes.h>
@@ -306,6 +307,9 @@ static int publish(struct job *j, struct error *err)
 		j->full[j->n_full++] = steal(&j->c->batch->writer);
 	}
 	j->final = j->c->final && all_applied(j);
+	/* A part of a copy is neither what was there before nor what is copied: its note must bring the rest after a power cut, too. */
+	if (r == 0 && !all_applied(j))
+		r = splices_keep(j->d, err);
 	/* After the chunks were read: what a failed sync lost until now may be among them. */
 	if (r == 0)
 		r = overlay_check(j->d->overlay, err);

@@ -264,6 +264,7 @@ int splices_done(struct disk *, bool edges_committed, struct error *err) MUST_US
 int splices_edges(struct disk *, struct error *err) MUST_USE; /* copy the edges, so that only whole chunks are left */
 int splices_forget(const char *dir, uint64_t number, struct error *err) MUST_USE;
 int splices_sync(struct disk *, struct error *err) MUST_USE;
+int splices_keep(struct disk *, struct error *err) MUST_USE; /* the same under fold_lock, when there are some */
 int splices_verify(struct disk *, struct error *err) MUST_USE; /* does the log have them? Under fold_lock */
 void splice_chunks(const struct splice *, uint64_t *ret_first, uint64_t *ret_count);
 
