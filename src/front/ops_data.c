@@ -302,6 +302,7 @@ static int write_config(struct ask *a, struct file *f, const char *data, size_t 
 	f->unsaved = f->text.data[f->text.len - 1] != '\n';
 	if (f->unsaved && allowance_for_text(a->front, f, &a->err)) {
 		f->text.len -= size;
+		f->text.data[f->text.len] = 0; /* it is carried out as a string */
 		f->unsaved = f->text.len > 0;
 		return -EDQUOT;
 	}

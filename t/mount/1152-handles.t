@@ -6,7 +6,7 @@
 . "$(dirname "$0")/../lib/tenants-lib.sh"
 private_dev_fuse
 need_root
-need jq fusermount3
+need jq perl fusermount3
 
 tenants_store
 give_disk "$T/a.img" 1
@@ -57,4 +57,24 @@ let_go
 ok 'bob reads his again' wait_until 20 bob grep -q custom "$B/.log"
 daemon=$(imagefs status "$STORE" --json | jq '.["daemon-pid"]')
 ok 'the daemon stays small' test "$(sed -n 's/^RssAnon:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$daemon/status")" -lt 262144
+begin 'a line that is written in pieces'
+# shellcheck disable=SC2016 # perl's
+like 'a piece that is refused for want of memory' "$(as_user alice perl -e '
+	use Errno; my ($file) = @ARGV; my @others;
+	sub piece { return defined(syswrite($_[0], $_[1])) ? "ok" : $!{EDQUOT} ? "EDQUOT" : "$!" }
+	open(my $f, ">>", $file) or die "open: $!\n";
+	print "first ", piece($f, "accept bob"), "\n";
+	for my $size (60000, 1000, 10, 1) {
+		for (1 .. 800) {
+			open(my $g, ">>", $file) or die "open: $!\n";
+			push @others, $g;
+			last if piece($g, "#" x $size) ne "ok";
+		}
+	}
+	print @others . " others\n";
+	print "second ", piece($f, " carol"), "\n";
+	close($f) or print "close: $!\n";
+	exit 0;' "$A/.account" 2>/dev/null | xargs)" 'first ok .* others second EDQUOT$'
+is 'is none of what is taken when it is closed' "$(alice grep '^accept' "$A/.account")" 'accept bob'
+
 done_testing
