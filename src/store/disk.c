@@ -108,7 +108,7 @@ static int drop_consumed(struct disk *d, uint64_t consumed, struct error *err)
 	if (r)
 		return r;
 	if (!overlay_recovered(d->overlay)) {
-		overlay_consume(d->overlay);
+		(void)overlay_consume(d->overlay);
 		(void)!overlay_consumed(d->overlay, true, NULL); /* what fails there is told to who syncs */
 		return 0;
 	}

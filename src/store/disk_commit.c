@@ -264,10 +264,10 @@ static void claim_overlay(struct job *j, struct fold *f)
 	struct overlay *o = j->d->overlay;
 	if (!f->final)
 		return;
-	overlay_consume(o);
+	uint64_t life = overlay_consume(o);
 	j->claimed = takes_all(j);
 	if (j->claimed)
-		f->overlay = overlay_life(o);
+		f->overlay = life;
 	else
 		(void)!overlay_consumed(o, false, NULL);
 }

@@ -73,7 +73,7 @@ uint64_t overlay_life(const struct overlay *);
 /* Before a commit that takes all that is in it: the catalog will name its life, and a later boot that finds it removes it, whatever
  * a power cut has left in it. So no sync may be acknowledged for what is written since: it waits from here on, until it is known whether the
  * commit was made. If it was and there is something still, that goes on under another life, durably. Should that fail it is broken. */
-void overlay_consume(struct overlay *);
+uint64_t overlay_consume(struct overlay *); /* that life; 0: there is nothing to be named, whatever comes to be meanwhile */
 int overlay_consumed(struct overlay *, bool committed, struct error *err) MUST_USE;
 
 /* A file that belongs to it could not be synced (errno): the same from here on. Returns that error. */

@@ -395,10 +395,10 @@ uint64_t overlay_life(const struct overlay *o)
 	return atomic_load(&o->there) && !o->header_new ? o->kept.life : 0;
 }
 
-void overlay_consume(struct overlay *o)
+uint64_t overlay_consume(struct overlay *o)
 {
 	WITH_LOCK(&o->syncing);
-	o->consuming = overlay_life(o);
+	return o->consuming = overlay_life(o);
 }
 
 /* All that counts under the old life, then its name: until that is there none of it does, and nothing was promised. */

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -810,6 +811,45 @@ static void test_final_commit(void)
 	ok(right && committed > 10, "once a fold is committed no power cut brings older bytes back (%u times)", committed);
 }
 
+struct beginner {
+	struct owner *o;
+	_Atomic bool over;
+};
+
+/* Writes when there is nothing over the map. */
+static void *begin_again(void *arg)
+{
+	struct beginner *b = arg;
+	uint64_t state = 1;
+	for (uint8_t byte = 0; !b->over; byte++) {
+		while (!b->over && disk_dirty(b->o->disk))
+			sched_yield();
+		for (volatile uint64_t n = test_random(&state) % 4096; n > 0; n--)
+			;
+		put(b->o, &byte, 1, 0);
+	}
+	return NULL;
+}
+
+/* A final commit names the overlay that it took all of, and never one that came to be meanwhile: a power cut would undo its syncs. */
+static void test_new_overlay(void)
+{
+	struct owner o;
+	struct beginner b = { .o = &o };
+	pthread_t thread;
+	unsigned wrong = 0, folds = 0;
+	new_owner(&o, 50);
+	pthread_create(&thread, NULL, begin_again, &b);
+	for (int64_t end = clock_mono() + 1000000000; clock_mono() < end; folds++) {
+		fold(&o);
+		wrong += o.overlay && overlay_life(o.disk->overlay) == o.overlay;
+	}
+	b.over = true;
+	pthread_join(thread, NULL);
+	is_int(wrong, 0, "none of %u folds named an overlay that began meanwhile", folds);
+	end_owner(&o);
+}
+
 /* What a sync has acknowledged as the edge of a copy is in the overlay once the copy is carried out. */
 static void test_copied_edge(const struct model *m)
 {
@@ -1475,6 +1515,7 @@ int main(void)
 	test_overlapping_copies();
 	test_model();
 	test_final_commit();
+	test_new_overlay();
 	test_stale();
 	test_background();
 	test_trouble_taken();
