@@ -261,8 +261,8 @@ int act_bring(uint64_t node, const char *text, struct error *err)
 	bool policy = node_slot(node) == SLOT_FILE + FILE_POLICY;
 	if (policy ? policy_is_copy(text) : region_is_copy(text))
 		return 0;
-	return fail(err, -EPERM, "%s is set by operators; of who is none only a whole text, as it is read, is taken, since a restore brings "
-		    "it along, and ignored", policy ? "a policy" : "a region");
+	return fail(err, -EPERM, "only operators set %s: ask one. (A restore may write back the whole text as it was read; it is "
+		    "ignored.)", policy ? "a policy" : "what a region is");
 }
 
 int account_take(struct cat_txn *txn, const struct who *w, struct account *c, const char *text, struct error *err)

@@ -144,7 +144,7 @@ is 'other bytes have none' "$(terms "$C/other")" /
 ok 'beside a clean disk that is there' bash -c 'mkdir "$1/mixed" && cp "$2" "$1/mixed/" && cp "$1/golden/disk" "$1/mixed/disk"' _ "$C" "$T/b.img"
 is '… has the terms' "$(terms "$C/mixed")" '5 once/windows'
 rm -r "$C/alone"
-ok 'through the trash' mv "$R/.trash/custom"/alone@* "$C/alone"
+ok 'through the trash' mv "$(printf '%s\n' "$R/.trash/custom"/alone@* | tail -n 1)" "$C/alone"
 keeps 'restored' "$C/alone"
 rm -r "$C/alone"
 refused 'not in the trash either' EPERM 'cannot be changed' bash -c 'rm "$1"/alone@*/price' _ "$R/.trash/custom"
