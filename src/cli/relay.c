@@ -58,7 +58,7 @@ static void pass_signals(int signals, pid_t pid)
 static int follow(pid_t pid, int signals, int said)
 {
 	struct pollfd p[] = { { .fd = signals, .events = POLLIN }, { .fd = said, .events = POLLIN } };
-	int status;
+	int status = SIGKILL; /* of a process that nobody can be asked about */
 	while (waitpid(pid, &status, WNOHANG) == 0) {
 		if (poll(p, 2, -1) < 0)
 			continue;
