@@ -192,6 +192,6 @@ ok 'bring your own' publish byol "$T/c.img" os 'windows 2019' license byol
 is 'costs no fee' "$(status_of "$P/byol" start-price)" '0.5 USD/hour'
 cp -r "$P/byol" "$C/byol"
 is 'and stays so' "$(status_of byol start-price)" '0.5 USD/hour'
-refused 'for good' EPERM 'cannot be changed' rm "$C/byol/license"
+refused 'a license that was inherited cannot be removed' EPERM 'cannot be changed' rm "$C/byol/license"
 
 done_testing

@@ -89,7 +89,7 @@ fails 'it fails for the next daemon, too' 'error syncing' sync "$I/synced/disk"
 fails 'so does that of one whose writes were lost unsynced' 'error syncing' sync "$I/folded/disk"
 disk_works
 fails 'and when the disk works again: what is lost stays lost' 'error syncing' sync "$I/synced/disk"
-like '.why tells' "$(last_why)" 'may be lost'
+like '.why says of a failed sync that written data may be lost' "$(last_why)" 'may be lost'
 for v in left synced; do
 	fails "the upload $v cannot be completed then" 'failed to close' truncate -s 8M "$C/$v/disk"
 	ok "$v is not available" test "$(state_of $v)" != available
@@ -102,7 +102,7 @@ begin 'what can be done'
 ok 'what was synced before reads' has_letters "$I/synced/disk" 0
 ok 'a server is installed anew' ln -sfnr "$C/base" "$I/synced/image"
 ok 'and can be synced' put "$I/synced/disk" 0
-ok 'for good' sync "$I/synced/disk"
+ok 'a server that was installed anew goes on syncing' sync "$I/synced/disk"
 truncate -s 8M "$T/base.img"
 ok 'an upload is made anew' cp "$T/base.img" "$C/left/disk"
 is 'and is available' "$(state_of left)" available

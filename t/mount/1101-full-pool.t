@@ -34,7 +34,7 @@ write() {
 begin 'it is full'
 fill
 ok 'a server writes more than goes into it, and syncs' write 80
-ok 'and again' write 4
+ok 'a server writes and syncs a second time while the pool is full' write 4
 ok '.status of the server tells what is wrong' wait_until 10 grep -q '^trouble: .*space' "$I/server/.status"
 is 'so do the metrics' "$(metric disks_in_trouble)" 1
 touch -d '2 minutes ago' "$STORE"/overlay/*.data
@@ -60,7 +60,7 @@ is 'the server is folded' "$(status_of "$I/server" unfolded)" 0
 is 'it has no trouble any more' "$(status_of "$I/server" trouble)" ''
 ok 'its bytes are right' cmp "$T/model" "$I/server/disk"
 ok 'the upload is made' cp "$T/up.img" "$C/up/"
-is 'and available' "$(state_of up)" available
+is 'an upload that is made after the pool had room is available' "$(state_of up)" available
 is 'no disk has trouble' "$(metric disks_in_trouble)" 0
 
 umount_store

@@ -62,7 +62,7 @@ imagefs gc "$STORE" >/dev/null
 is 'after the disk was folded' "$(status_of "$I/v" unfolded) $(mtime) $(ctime)" "0 $before"
 umount_store
 mount_store
-is 'and unmounted' "$(mtime) $(ctime)" "$before"
+is 'the times of the disk are the same after the store was unmounted and mounted' "$(mtime) $(ctime)" "$before"
 later
 c=$(ctime)
 touch -d '2020-01-01 UTC' "$V"

@@ -53,7 +53,7 @@ ok 'is a server with the same disk' bob cmp "$I/w/disk" "$I/copy/disk"
 
 begin 'the image is gone for good'
 ok 'alice deletes it' alice rm -r "$A/$R/custom/web"
-ok 'for good' alice bash -c 'rm -r "$1"/.trash/custom/web@*' _ "$A/$R"
+ok 'alice empties the trash of the image' alice bash -c 'rm -r "$1"/.trash/custom/web@*' _ "$A/$R"
 reinstalled w ln -sfnr "$B/$R/custom/own" "$I/w/image"
 reinstalled copy ln -sfnr "$B/$R/custom/own" "$I/copy/image"
 
